@@ -1,0 +1,1 @@
+"""Tables (SQLModel) and API schemas, one noun per module."""
