@@ -1,0 +1,1 @@
+"""The database: engine, migrations, the outbox, and every query."""

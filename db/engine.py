@@ -1,0 +1,52 @@
+"""One engine per process, and transactions over it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from settings import Settings
+
+STATEMENT_TIMEOUT_SECONDS = 60
+
+
+def async_url(dsn: str) -> str:
+    """The SQLAlchemy URL of a `postgresql://…` DSN."""
+    return dsn.replace("postgresql://", "postgresql+asyncpg://", 1)
+
+
+class Database:
+    """The engine and its transactions. Rows stay readable after commit."""
+
+    def __init__(self, dsn: str, *, pool_size: int = 10) -> None:
+        self.dsn = dsn
+        self.engine: AsyncEngine = create_async_engine(
+            async_url(dsn),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_pre_ping=True,
+            pool_timeout=30,
+            connect_args={
+                "timeout": 5,
+                "server_settings": {
+                    "application_name": "gleaner",
+                    "timezone": "UTC",
+                    "idle_in_transaction_session_timeout": "60000",
+                },
+            },
+        )
+        self._sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Database":
+        return cls(settings.database_url.get_secret_value(), pool_size=settings.database_pool_size)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """A session in one transaction: committed at the end, rolled back on any error."""
+        async with self._sessions() as session, session.begin():
+            yield session
+
+    async def close(self) -> None:
+        await self.engine.dispose()

@@ -1,0 +1,61 @@
+"""The outbox: every event of a run is a row, numbered without gaps in the order of the commits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.base import now
+from models.run import AnalysisRun, RunEvent
+
+CHANNEL = "gleaner_events"
+"""The NOTIFY channel; a payload is `run_id:seq` and never data."""
+
+
+async def record(session: AsyncSession, run: AnalysisRun, event: str, data: Mapping[str, Any]) -> None:
+    """Append one event in the caller's transaction, which must hold the lock on the run's row."""
+    run.last_seq += 1
+    run.last_event_at = now()
+    run.version += 1
+    session.add(RunEvent(run_id=run.id, seq=run.last_seq, event=event, data=dict(data), at=run.last_event_at))
+
+
+async def announce(session: AsyncSession, run: AnalysisRun) -> None:
+    """Tell the listening processes, when this transaction commits, how far the run's events go."""
+    await session.flush()
+    await session.execute(
+        text("SELECT pg_notify(:channel, :payload)"), {"channel": CHANNEL, "payload": f"{run.id}:{run.last_seq}"}
+    )
+
+
+async def events_after(session: AsyncSession, run_id: UUID, after_seq: int, limit: int) -> list[RunEvent]:
+    """The run's events with numbers above `after_seq`, oldest first."""
+    query = (
+        select(RunEvent)
+        .where(col(RunEvent.run_id) == run_id, col(RunEvent.seq) > after_seq)
+        .order_by(col(RunEvent.seq))
+        .limit(limit)
+    )
+    return list((await session.exec(query)).all())
+
+
+@dataclass(frozen=True)
+class Head:
+    """How far a run's events go."""
+
+    run_id: UUID
+    last_seq: int
+    last_event_at: datetime
+
+
+async def heads_since(session: AsyncSession, since: datetime) -> list[Head]:
+    """The runs with an event at or after `since`."""
+    query = select(AnalysisRun.id, AnalysisRun.last_seq, AnalysisRun.last_event_at).where(
+        col(AnalysisRun.last_event_at) >= since
+    )
+    return [Head(*row) for row in (await session.exec(query)).all()]

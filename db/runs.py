@@ -1,0 +1,125 @@
+"""The rows of runs: locked for a change, created without overlap, found."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db import outbox, transitions
+from db.engine import Database
+from errors import Conflict, NotFound
+from models.run import NO_PROJECT, OPEN_FOR_OVERLAP, AnalysisRun
+
+
+class LockedRun:
+    """A run whose row this transaction holds: change it, and record what changed."""
+
+    def __init__(self, session: AsyncSession, run: AnalysisRun) -> None:
+        self.session = session
+        self.run = run
+
+    def move(self, command: transitions.Command) -> None:
+        """Change the state by the table; 409 where it forbids that."""
+        transitions.move(command, self.run)
+
+    async def record(self, event: str, data: Mapping[str, Any]) -> None:
+        await outbox.record(self.session, self.run, event, data)
+
+
+def not_found(run_id: UUID) -> NotFound:
+    return NotFound("run_not_found", f"There is no run {run_id}.")
+
+
+@asynccontextmanager
+async def locked(database: Database, run_id: UUID) -> AsyncIterator[LockedRun]:
+    """One transaction that holds the run's row. Its changes, counters and events commit together or not at all.
+
+    404 `run_not_found` where there is no such run.
+    """
+    async with database.transaction() as session:
+        held = await lock(session, run_id)
+        seq = held.run.last_seq
+        yield held
+        if held.run.last_seq != seq:
+            await outbox.announce(session, held.run)
+
+
+async def lock(session: AsyncSession, run_id: UUID) -> LockedRun:
+    run = await session.get(AnalysisRun, run_id, with_for_update=True, populate_existing=True)
+    if run is None:
+        raise not_found(run_id)
+    return LockedRun(session, run)
+
+
+async def get(session: AsyncSession, run_id: UUID) -> AnalysisRun:
+    """The run as it is now; 404 `run_not_found`."""
+    run = await session.get(AnalysisRun, run_id)
+    if run is None:
+        raise not_found(run_id)
+    return run
+
+
+async def create(database: Database, run: AnalysisRun) -> AnalysisRun:
+    """Store a new run with its first event; 409 `run_overlap` where an open run of the project has part of the window.
+
+    `ON CONFLICT … DO NOTHING` because a plain insert deadlocks when creates come in parallel.
+    """
+    async with database.transaction() as session:
+        values = run.model_dump()
+        statement = insert(AnalysisRun).values(values).on_conflict_do_nothing(constraint="ex_analysis_runs_overlap")
+        created = await session.execute(statement.returning(col(AnalysisRun.id)))
+        if created.scalar_one_or_none() is None:
+            raise await overlap(session, run)
+        held = await lock(session, run.id)
+        await held.record(
+            "run_created",
+            {
+                "id": str(run.id),
+                "status": "pending",
+                "trigger_type": run.trigger_type,
+                "time_window_start": run.time_window_start.isoformat(),
+                "time_window_end": run.time_window_end.isoformat(),
+            },
+        )
+        await outbox.announce(session, held.run)
+        return held.run
+
+
+async def find_overlap(session: AsyncSession, run: AnalysisRun) -> UUID | None:
+    """Another open run of the same project whose window shares a moment with this one's."""
+    query = text(
+        f"""
+        SELECT id FROM analysis_runs
+        WHERE coalesce(project_config_id, '{NO_PROJECT}'::uuid) = coalesce(CAST(:project AS uuid), '{NO_PROJECT}'::uuid)
+          AND tstzrange(time_window_start, time_window_end, '[)') && tstzrange(:start, :end, '[)')
+          AND status IN ({", ".join(f"'{status}'" for status in OPEN_FOR_OVERLAP)})
+          AND id <> :id
+        LIMIT 1
+        """  # noqa: S608 - the parts put in are constants of the code
+    )
+    found: UUID | None = await session.scalar(
+        query,
+        {
+            "project": run.project_config_id,
+            "start": run.time_window_start,
+            "end": run.time_window_end,
+            "id": run.id,
+        },
+    )
+    return found
+
+
+async def overlap(session: AsyncSession, run: AnalysisRun) -> Conflict:
+    """The refusal that names the run in the way."""
+    other = await find_overlap(session, run)
+    detail = (
+        f"Run {other} is open over a part of this window; close or cancel it first."
+        if other
+        else ("Another run that is open has a part of this window.")
+    )
+    return Conflict("run_overlap", detail, conflicting_run_id=str(other) if other else None)

@@ -1,0 +1,189 @@
+"""A run's window: its messages pinned in chunks, then filtered chunk by chunk, set by set, in the database."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.types import ARRAY, Boolean, Integer, Text, Uuid
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from analysis import prefilter
+from models.base import Timestamp
+from models.run import AnalysisRun
+
+CHUNK = 10_000
+"""Message ids a row."""
+
+_IN_WINDOW = """
+    sent_at >= :start AND sent_at < :end
+    AND (CAST(:sources AS uuid[]) IS NULL OR source_id = ANY (CAST(:sources AS uuid[])))
+    AND (CAST(:channels AS text[]) IS NULL OR channel = ANY (CAST(:channels AS text[])))
+    AND (CAST(:authors AS text[]) IS NULL OR author = ANY (CAST(:authors AS text[])))
+"""
+
+_window_parameters = (
+    bindparam("start", type_=Timestamp),
+    bindparam("end", type_=Timestamp),
+    bindparam("sources", type_=ARRAY(Uuid)),
+    bindparam("channels", type_=ARRAY(Text)),
+    bindparam("authors", type_=ARRAY(Text)),
+)
+
+_DROPPED = f"""
+    CASE
+        WHEN NOT :active THEN NULL
+        WHEN is_bot THEN 'bot'
+        WHEN is_system THEN 'system'
+        WHEN body ~* :placeholder THEN 'placeholder'
+        WHEN body !~ :has_text THEN 'no_text'
+        WHEN CAST(:keywords AS text) IS NOT NULL AND body ~* CAST(:keywords AS text) THEN NULL
+        WHEN body ~ :mention THEN NULL
+        WHEN char_length(body) < {prefilter.SHORT} AND body !~ :two_words THEN 'too_short'
+        WHEN char_length(body) < {prefilter.SHORT} AND body ~* :small_talk THEN 'small_talk'
+        WHEN CAST(:keywords AS text) IS NOT NULL THEN 'no_keyword'
+    END
+"""
+
+_rule_parameters = (
+    bindparam("active", type_=Boolean),
+    bindparam("placeholder", prefilter.PLACEHOLDER, type_=Text),
+    bindparam("has_text", prefilter.HAS_TEXT, type_=Text),
+    bindparam("mention", prefilter.MENTION, type_=Text),
+    bindparam("two_words", prefilter.TWO_WORDS, type_=Text),
+    bindparam("small_talk", prefilter.SMALL_TALK, type_=Text),
+    bindparam("keywords", type_=Text),
+)
+
+# Postgres' own C.UTF-8 collation knows what a letter is in every script, whatever the database's locale.
+_BODY = "btrim(content, E' \\t\\r\\n') COLLATE pg_c_utf8 AS body"
+
+_pin = text(
+    f"""
+    WITH last AS (
+        SELECT chunk_no, last_sent_at, last_message_id FROM run_message_chunks
+        WHERE run_id = :run ORDER BY chunk_no DESC LIMIT 1
+    ), page AS (
+        SELECT id, sent_at FROM messages
+        WHERE {_IN_WINDOW}
+          AND (sent_at, id) > (
+              coalesce((SELECT last_sent_at FROM last), '-infinity'),
+              coalesce((SELECT last_message_id FROM last), '00000000-0000-0000-0000-000000000000')
+          )
+        ORDER BY sent_at, id LIMIT {CHUNK}
+    )
+    INSERT INTO run_message_chunks (run_id, chunk_no, message_ids, last_sent_at, last_message_id)
+    SELECT :run, coalesce((SELECT chunk_no FROM last), 0) + 1, array_agg(id ORDER BY sent_at, id), max(sent_at),
+           (array_agg(id ORDER BY sent_at DESC, id DESC))[1]
+    FROM page HAVING count(*) > 0
+    RETURNING chunk_no, cardinality(message_ids)
+    """  # noqa: S608 - the parts put in are constants of the code
+).bindparams(*_window_parameters, bindparam("run", type_=Uuid))
+
+_filter = text(
+    f"""
+    WITH judged AS (
+        SELECT listed.id, listed.place, {_DROPPED} AS reason
+        FROM run_message_chunks AS chunk
+        CROSS JOIN LATERAL unnest(chunk.message_ids) WITH ORDINALITY AS listed (id, place)
+        JOIN LATERAL (
+            SELECT is_bot, is_system, {_BODY} FROM messages WHERE messages.id = listed.id
+        ) AS message ON true
+        WHERE chunk.run_id = :run AND chunk.chunk_no = :chunk_no
+    )
+    UPDATE run_message_chunks SET
+        kept_ids = coalesce((SELECT array_agg(id ORDER BY place) FROM judged WHERE reason IS NULL), '{{}}'),
+        filtered_by_reason = coalesce(
+            (SELECT jsonb_object_agg(reason, n) FROM (
+                SELECT reason, count(*) AS n FROM judged WHERE reason IS NOT NULL GROUP BY reason
+            ) AS counted), '{{}}')
+    WHERE run_id = :run AND chunk_no = :chunk_no
+    """  # noqa: S608 - the parts put in are constants of the code
+).bindparams(*_rule_parameters, bindparam("run", type_=Uuid), bindparam("chunk_no", type_=Integer))
+
+_preview = text(
+    f"""
+    WITH body AS (
+        SELECT is_bot, is_system, char_length(content) AS size, {_BODY} FROM messages WHERE {_IN_WINDOW}
+    ), judged AS (SELECT size, {_DROPPED} AS reason FROM body)
+    SELECT coalesce(reason, ''), count(*), coalesce(sum(size), 0) FROM judged GROUP BY 1
+    """  # noqa: S608 - the parts put in are constants of the code
+).bindparams(*_window_parameters, *_rule_parameters)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a run would see: counts of messages, and the characters of those that pass the prefilter."""
+
+    total: int
+    kept: int
+    characters: int
+    filtered_by_reason: dict[str, int]
+
+
+def _window_values(run: AnalysisRun) -> dict[str, object]:
+    """The parameters of `_IN_WINDOW`; an empty list of a filter means no filter."""
+    sources = run.filters.get("source_ids")
+    return {
+        "start": run.time_window_start,
+        "end": run.time_window_end,
+        "sources": [UUID(str(source)) for source in sources] if sources else None,
+        "channels": run.filters.get("channels") or None,
+        "authors": run.filters.get("authors") or None,
+    }
+
+
+async def pin_chunk(session: AsyncSession, run: AnalysisRun) -> int:
+    """Store the next up to 10,000 ids of the window, in order of (sent_at, id), after the last stored chunk.
+
+    Returns how many; 0 at the window's end.
+    """
+    row = (await session.execute(_pin, {"run": run.id, **_window_values(run)})).one_or_none()
+    return 0 if row is None else int(row[1])
+
+
+async def pinned(session: AsyncSession, run_id: UUID) -> int:
+    """How many messages are pinned."""
+    query = text("SELECT coalesce(sum(cardinality(message_ids)), 0) FROM run_message_chunks WHERE run_id = :run")
+    return int(await session.scalar(query, {"run": run_id}) or 0)
+
+
+async def unfiltered_chunks(session: AsyncSession, run_id: UUID) -> list[int]:
+    """The numbers of the chunks that the prefilter hasn't seen."""
+    query = text("SELECT chunk_no FROM run_message_chunks WHERE run_id = :run AND kept_ids IS NULL ORDER BY 1")
+    return list((await session.scalars(query, {"run": run_id})).all())
+
+
+async def filter_chunk(session: AsyncSession, run_id: UUID, chunk_no: int, rules: prefilter.Rules) -> None:
+    """Decide for each message of the chunk whether it stays, and count the reasons of those that don't."""
+    await session.execute(
+        _filter, {"run": run_id, "chunk_no": chunk_no, "active": rules.active, "keywords": rules.keywords}
+    )
+
+
+async def filtered(session: AsyncSession, run_id: UUID) -> tuple[int, dict[str, int]]:
+    """How many messages passed the prefilter, and the reasons of the others with their counts."""
+    kept = await session.scalar(
+        text("SELECT coalesce(sum(cardinality(kept_ids)), 0) FROM run_message_chunks WHERE run_id = :run"),
+        {"run": run_id},
+    )
+    reasons = await session.execute(
+        text(
+            "SELECT key, sum(value::int) FROM run_message_chunks, jsonb_each_text(filtered_by_reason)"
+            " WHERE run_id = :run GROUP BY key ORDER BY key"
+        ),
+        {"run": run_id},
+    )
+    return int(kept or 0), {reason: int(count) for reason, count in reasons.all()}
+
+
+async def preview(session: AsyncSession, run: AnalysisRun, rules: prefilter.Rules) -> Preview:
+    """What the run's window holds and what the prefilter would leave of it; stores nothing."""
+    values = {**_window_values(run), "active": rules.active, "keywords": rules.keywords}
+    rows = (await session.execute(_preview, values)).all()
+    kept = [(int(count), int(size)) for reason, count, size in rows if not reason]
+    return Preview(
+        total=sum(int(count) for _, count, _ in rows),
+        kept=sum(count for count, _ in kept),
+        characters=sum(size for _, size in kept),
+        filtered_by_reason={str(reason): int(count) for reason, count, _ in rows if reason},
+    )

@@ -1,0 +1,8 @@
+"""Every table, imported for its effect on the metadata that the migrations are compared with."""
+
+from sqlmodel import SQLModel
+
+from models import agent, ingestion, message, person, project, proposal, run, service, source, task
+
+metadata = SQLModel.metadata
+modules = (agent, ingestion, message, person, project, proposal, run, service, source, task)
