@@ -1,0 +1,1 @@
+"""Importers, one per export format, and the way of what they find into the database."""
