@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     worker_shutdown_seconds: float = Field(20, gt=0)
     """How long a worker that is told to stop waits for what is under way."""
 
+    history_limit: int | None = Field(None, ge=50)
+    """Workflow history events after which a run continues as new; without it the Temporal server decides."""
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
 

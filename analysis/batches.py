@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import groupby
 from uuid import UUID
 
 
@@ -27,53 +26,83 @@ class PlannedBatch:
     message_ids: list[UUID] = field(default_factory=list)
 
 
-Unit = list[UUID]
+@dataclass(slots=True)
+class _Unit:
+    """A thread, or a message that is in none."""
+
+    first: Placed
+    message_ids: list[UUID]
 
 
-def plan(messages: Iterable[Placed], *, max_batch_size: int, time_gap_seconds: int) -> Iterator[PlannedBatch]:
-    """Batches of messages that come ordered by (source, channel, unit_start, unit, time).
+class Planner:
+    """Makes batches of messages that come ordered by (source, channel, unit_start, unit, time).
 
-    Streams: holds one conversation and one batch at a time. A gap over `time_gap_seconds` ends a conversation. A batch
-    takes whole conversations until it would exceed `max_batch_size`; a conversation longer than that is cut between
-    units, and a unit longer than that is cut where it must.
+    Holds one conversation and one batch at a time. A gap over `time_gap_seconds` between the starts of two units ends a
+    conversation. A batch takes whole conversations until it would exceed `max_batch_size`; a conversation longer than
+    that is cut between units, and a unit longer than that is cut where it must.
     """
-    gap = timedelta(seconds=time_gap_seconds)
-    for (source_id, channel), placed in groupby(messages, key=lambda message: (message.source_id, message.channel)):
-        batch = PlannedBatch(source_id, channel)
-        for conversation in _conversations(placed, gap):
-            for piece in _pieces(conversation, max_batch_size):
-                if batch.message_ids and len(batch.message_ids) + len(piece) > max_batch_size:
-                    yield batch
-                    batch = PlannedBatch(source_id, channel)
-                batch.message_ids.extend(piece)
-        if batch.message_ids:
-            yield batch
 
+    def __init__(self, *, max_batch_size: int, time_gap_seconds: int) -> None:
+        self._size = max_batch_size
+        self._gap = timedelta(seconds=time_gap_seconds)
+        self._conversation: list[_Unit] = []
+        self._batch: PlannedBatch | None = None
 
-def _conversations(messages: Iterable[Placed], gap: timedelta) -> Iterator[list[Unit]]:
-    """Runs of units that start within `gap` of the one before."""
-    conversation: list[Unit] = []
-    previous: datetime | None = None
-    for (start, _), unit in groupby(messages, key=lambda message: (message.unit_start, message.unit)):
-        if previous is not None and start - previous > gap:
-            yield conversation
-            conversation = []
-        conversation.append([message.id for message in unit])
-        previous = start
-    if conversation:
-        yield conversation
+    def plan(self, messages: Iterable[Placed]) -> Iterator[PlannedBatch]:
+        """Take the next messages, and give the batches that they complete."""
+        for message in messages:
+            last = self._conversation[-1] if self._conversation else None
+            if last is not None and _same_unit(last.first, message):
+                last.message_ids.append(message.id)
+                continue
+            if last is not None and self._ends_conversation(last.first, message):
+                yield from self._pack()
+                if not _same_channel(last.first, message):
+                    yield from self._flush()
+            self._conversation.append(_Unit(message, [message.id]))
 
+    def finish(self) -> Iterator[PlannedBatch]:
+        """The batches that are left at the end."""
+        yield from self._pack()
+        yield from self._flush()
 
-def _pieces(conversation: list[Unit], size: int) -> Iterator[list[UUID]]:
-    """The conversation whole where it fits into a batch, else in pieces of at most `size`."""
-    piece: list[UUID] = []
-    for unit in conversation:
-        if piece and len(piece) + len(unit) > size:
+    def _ends_conversation(self, last: Placed, message: Placed) -> bool:
+        return not _same_channel(last, message) or message.unit_start - last.unit_start > self._gap
+
+    def _pack(self) -> Iterator[PlannedBatch]:
+        """Put the conversation into the batch, piece by piece, giving each batch that is full."""
+        for piece in self._pieces():
+            if self._batch is not None and len(self._batch.message_ids) + len(piece) > self._size:
+                yield from self._flush()
+            if self._batch is None:
+                first = self._conversation[0].first
+                self._batch = PlannedBatch(first.source_id, first.channel)
+            self._batch.message_ids.extend(piece)
+        self._conversation.clear()
+
+    def _flush(self) -> Iterator[PlannedBatch]:
+        if self._batch is not None:
+            yield self._batch
+            self._batch = None
+
+    def _pieces(self) -> Iterator[list[UUID]]:
+        """The conversation whole where it fits into a batch, else in pieces of at most a batch's size."""
+        piece: list[UUID] = []
+        for unit in self._conversation:
+            if piece and len(piece) + len(unit.message_ids) > self._size:
+                yield piece
+                piece = []
+            piece = piece + unit.message_ids
+            while len(piece) > self._size:
+                yield piece[: self._size]
+                piece = piece[self._size :]
+        if piece:
             yield piece
-            piece = []
-        piece.extend(unit)
-        while len(piece) > size:
-            yield piece[:size]
-            piece = piece[size:]
-    if piece:
-        yield piece
+
+
+def _same_channel(one: Placed, other: Placed) -> bool:
+    return one.channel == other.channel and one.source_id == other.source_id
+
+
+def _same_unit(one: Placed, other: Placed) -> bool:
+    return one.unit == other.unit and _same_channel(one, other)

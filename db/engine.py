@@ -1,14 +1,28 @@
 """One engine per process, and transactions over it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
+import asyncpg
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from settings import Settings
 
-STATEMENT_TIMEOUT_SECONDS = 60
+_OUTAGES = (
+    OSError,
+    TimeoutError,
+    PoolTimeout,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
+"""What a database says when the same transaction may work a moment later."""
 
 
 def async_url(dsn: str) -> str:
@@ -50,3 +64,17 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the database was away or busy, so that trying again may help. Looks through wrapping errors."""
+    return any(isinstance(cause, _OUTAGES) for cause in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = getattr(cause, "orig", None) or cause.__cause__ or cause.__context__

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from analysis import closing
-from db import runs
+from db import runs, transitions
 from db.engine import Database
 from errors import Conflict, Refusal
 from models.base import now
@@ -51,7 +51,7 @@ async def begin(held: runs.LockedRun, snapshot: dict[str, Any]) -> None:
     held.move("begin")
     run = held.run
     run.stage = "fetching"
-    run.started_at = now()
+    run.started_at = run.working_since = now()
     run.config_snapshot = snapshot
     await held.record(
         "run_started", {"id": str(run.id), "status": run.status, "started_at": run.started_at.isoformat()}
@@ -79,9 +79,15 @@ async def resume(held: runs.LockedRun) -> None:
     """paused → running."""
     held.move("resume")
     held.run.stage = _stage_of_work(held.run)
+    held.run.working_since = now()
     held.run.error_log = None
     held.run.pending_command = None
     await held.record("run_resumed", {"run_id": str(held.run.id)})
+
+
+def check_cancel(held: runs.LockedRun) -> None:
+    """409 where the state forbids a cancel. The workflow cancels itself and then writes `cancelled`."""
+    transitions.check("cancel", held.run)
 
 
 async def cancel(held: runs.LockedRun) -> None:
@@ -144,7 +150,8 @@ async def retry(held: runs.LockedRun) -> None:
     run.completed_at = None
     run.error_log = None
     run.pending_command = None
-    run.started_at = run.started_at or now()
+    run.working_since = now()
+    run.started_at = run.started_at or run.working_since
     await held.session.execute(
         text(
             "UPDATE analysis_batches SET status = 'waiting', error = NULL, settled_at = NULL"
@@ -203,6 +210,18 @@ async def refuse(held: runs.LockedRun, command: str, refusal: Refusal) -> None:
     """Leave word that a signal asked for what the state forbids; nothing else changes."""
     held.run.pending_command = None
     await held.record("command_refused", {"run_id": str(held.run.id), "command": command, "code": refusal.code})
+
+
+async def last_batch_error(held: runs.LockedRun) -> str | None:
+    """Why the batch that failed last did."""
+    found: str | None = await held.session.scalar(
+        text(
+            "SELECT error FROM analysis_batches WHERE run_id = :run AND status = 'failed'"
+            " ORDER BY settled_at DESC LIMIT 1"
+        ),
+        {"run": held.run.id},
+    )
+    return found
 
 
 async def mark_pending(database: Database, run_id: UUID, command: str | None) -> None:

@@ -14,6 +14,7 @@ from db import outbox, transitions
 from db.engine import Database
 from errors import Conflict, NotFound
 from models.run import NO_PROJECT, OPEN_FOR_OVERLAP, AnalysisRun
+from models.values import RunStage
 
 
 class LockedRun:
@@ -26,6 +27,11 @@ class LockedRun:
     def move(self, command: transitions.Command) -> None:
         """Change the state by the table; 409 where it forbids that."""
         transitions.move(command, self.run)
+
+    def work_goes_on(self, stage: RunStage) -> None:
+        """Name the next step of the analysis, unless the run is held: then the stage says that."""
+        if self.run.status == "running":
+            self.run.stage = stage
 
     async def record(self, event: str, data: Mapping[str, Any]) -> None:
         await outbox.record(self.session, self.run, event, data)
@@ -41,12 +47,18 @@ async def locked(database: Database, run_id: UUID) -> AsyncIterator[LockedRun]:
 
     404 `run_not_found` where there is no such run.
     """
-    async with database.transaction() as session:
-        held = await lock(session, run_id)
-        seq = held.run.last_seq
+    async with database.transaction() as session, holding(session, run_id) as held:
         yield held
-        if held.run.last_seq != seq:
-            await outbox.announce(session, held.run)
+
+
+@asynccontextmanager
+async def holding(session: AsyncSession, run_id: UUID) -> AsyncIterator[LockedRun]:
+    """The same inside a transaction that has read before: slow work comes before the lock."""
+    held = await lock(session, run_id)
+    seq = held.run.last_seq
+    yield held
+    if held.run.last_seq != seq:
+        await outbox.announce(session, held.run)
 
 
 async def lock(session: AsyncSession, run_id: UUID) -> LockedRun:

@@ -79,6 +79,7 @@ class AnalysisRun(SQLModel, table=True):
     created_at: datetime = stamp_column()
     start_requested_at: datetime | None = time_column()
     started_at: datetime | None = time_column()
+    working_since: datetime | None = time_column()
     completed_at: datetime | None = time_column()
     closed_at: datetime | None = time_column()
     pending_command: str | None = text_column(nullable=True)
@@ -169,7 +170,10 @@ class ModelCall(SQLModel, table=True):
     """One attempt at one batch and what it used, failed attempts too. `outcome` is `answered` or a failure's kind."""
 
     __tablename__ = "model_calls"
-    __table_args__ = (Index("ix_model_calls_run", "run_id", "at"),)
+    __table_args__ = (
+        Index("ix_model_calls_run", "run_id", "outcome", "at"),
+        Index("ix_model_calls_batch", "run_id", "batch_no", "at"),
+    )
 
     id: UUID = id_column()
     run_id: UUID = Field(foreign_key="analysis_runs.id", ondelete="CASCADE")

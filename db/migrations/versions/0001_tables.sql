@@ -195,15 +195,6 @@ CREATE TABLE project_configs (
 );
 CREATE INDEX ix_project_configs_pm_user_id ON project_configs (pm_user_id);
 
-CREATE TABLE provider_leases (
-    id UUID DEFAULT uuidv7() NOT NULL,
-    provider_id UUID NOT NULL,
-    expires_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
-    PRIMARY KEY (id),
-    FOREIGN KEY(provider_id) REFERENCES llm_providers (id) ON DELETE CASCADE
-);
-CREATE INDEX ix_provider_leases_provider ON provider_leases (provider_id, expires_at);
-
 CREATE TABLE provider_limits (
     provider_id UUID NOT NULL,
     requests_left FLOAT NOT NULL,
@@ -293,6 +284,7 @@ CREATE TABLE analysis_runs (
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     start_requested_at TIMESTAMP WITH TIME ZONE,
     started_at TIMESTAMP WITH TIME ZONE,
+    working_since TIMESTAMP WITH TIME ZONE,
     completed_at TIMESTAMP WITH TIME ZONE,
     closed_at TIMESTAMP WITH TIME ZONE,
     pending_command TEXT,
@@ -383,7 +375,8 @@ CREATE TABLE model_calls (
     PRIMARY KEY (id),
     FOREIGN KEY(run_id) REFERENCES analysis_runs (id) ON DELETE CASCADE
 );
-CREATE INDEX ix_model_calls_run ON model_calls (run_id, at);
+CREATE INDEX ix_model_calls_batch ON model_calls (run_id, batch_no, at);
+CREATE INDEX ix_model_calls_run ON model_calls (run_id, outcome, at);
 
 CREATE TABLE model_responses (
     fingerprint VARCHAR NOT NULL,
@@ -400,6 +393,18 @@ CREATE TABLE model_responses (
 );
 CREATE INDEX ix_model_responses_created ON model_responses (created_at);
 CREATE INDEX ix_model_responses_run_id ON model_responses (run_id);
+
+CREATE TABLE provider_leases (
+    run_id UUID NOT NULL,
+    batch_no INTEGER NOT NULL,
+    provider_id UUID NOT NULL,
+    holder UUID NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    PRIMARY KEY (run_id, batch_no),
+    FOREIGN KEY(run_id) REFERENCES analysis_runs (id) ON DELETE CASCADE,
+    FOREIGN KEY(provider_id) REFERENCES llm_providers (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_provider_leases_provider ON provider_leases (provider_id, expires_at);
 
 CREATE TABLE run_events (
     run_id UUID NOT NULL,
@@ -460,6 +465,7 @@ CREATE TABLE task_proposals (
     review_notes TEXT,
     reviewed_by TEXT,
     reviewed_at TIMESTAMP WITH TIME ZONE,
+    edited_at TIMESTAMP WITH TIME ZONE,
     model TEXT NOT NULL,
     prompt_version TEXT NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,

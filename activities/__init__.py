@@ -1,0 +1,1 @@
+"""Everything a run does to the world. Every activity may run twice."""

@@ -1,0 +1,81 @@
+"""Plan the batches of a run."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from itertools import islice
+from uuid import UUID
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
+
+from activities.attempts import beating, step
+from activities.resources import Resources
+from analysis.batches import PlannedBatch, Planner
+from db import batches, runs
+from logs import logger
+from models.base import now
+from models.run import AnalysisRun
+from workflows import contract
+
+ROWS_AT_ONCE = 500
+
+_log = logger("gleaner.worker")
+
+
+class BatchingActivities:
+    def __init__(self, resources: Resources) -> None:
+        self._database = resources.database
+
+    @activity.defn(name="create_batches")
+    @step
+    async def create_batches(self, ref: contract.RunRef) -> contract.Batches:
+        """Plan and store the batches, once, in one transaction; returns those that nobody settled."""
+        async with beating(), runs.locked(self._database, ref.run_id) as held:
+            run = held.run
+            if run.batched_at is None:
+                _log.info("Creating batches", run_id=str(run.id))
+                run.batches_created = await _store_plan(held.session, run)
+                run.batched_at = now()
+                held.work_goes_on("extracting")
+                await held.record("batches_created", {"run_id": str(run.id), "total_batches": run.batches_created})
+                _log.info(f"Created {run.batches_created} batches", run_id=str(run.id))
+            waiting = await batches.unsettled(held.session, run.id)
+            return contract.Batches(total=run.batches_created, unsettled=list(_ranges(waiting)))
+
+
+async def _store_plan(session: AsyncSession, run: AnalysisRun) -> int:
+    planner = Planner(
+        max_batch_size=int(run.options["max_batch_size"]), time_gap_seconds=int(run.options["time_gap_seconds"])
+    )
+    stored = 0
+    async for part in _planned(session, run.id, planner):
+        await batches.add(session, run.id, stored + 1, part)
+        stored += len(part)
+    return stored
+
+
+async def _planned(session: AsyncSession, run_id: UUID, planner: Planner) -> AsyncIterator[list[PlannedBatch]]:
+    async for placed in batches.placed_messages(session, run_id):
+        for part in _parts(planner.plan(placed)):
+            yield part
+    for part in _parts(planner.finish()):
+        yield part
+
+
+def _parts(planned: Iterator[PlannedBatch]) -> Iterator[list[PlannedBatch]]:
+    while part := list(islice(planned, ROWS_AT_ONCE)):
+        yield part
+
+
+def _ranges(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Rising numbers as inclusive ranges: ten thousand waiting batches are one pair in the history."""
+    first = last = None
+    for number in numbers:
+        if first is None or last is None:
+            first = last = number
+        elif number == last + 1:
+            last = number
+        else:
+            yield first, last
+            first = last = number
+    if first is not None and last is not None:
+        yield first, last

@@ -1,0 +1,166 @@
+"""The rows of batches: planned, asked, settled."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from analysis.batches import Placed, PlannedBatch
+from db.runs import LockedRun
+from models.base import now
+from models.conversation import ChatMessage
+from models.message import Message
+from models.run import AnalysisBatch
+
+_placed = text(
+    """
+    SELECT id, source_id, channel, unit, min(sent_at) OVER (PARTITION BY source_id, channel, unit) AS unit_start
+    FROM (
+        SELECT message.id, source_id, channel, sent_at, coalesce(thread_id, external_id) AS unit
+        FROM run_message_chunks AS chunk
+        CROSS JOIN LATERAL unnest(chunk.kept_ids) AS kept (id)
+        JOIN messages AS message ON message.id = kept.id
+        WHERE chunk.run_id = :run
+    ) AS kept
+    ORDER BY source_id, channel, unit_start, unit, sent_at, id
+    """
+)
+
+
+async def placed_messages(session: AsyncSession, run_id: UUID) -> AsyncIterator[Sequence[Placed]]:
+    """The messages that passed the prefilter, in the order of the plan, some thousands at a time."""
+    rows = await session.stream(_placed, {"run": run_id}, execution_options={"yield_per": 5000})
+    async for part in rows.partitions():
+        yield [Placed(row[0], row[1], row[2], row[3], row[4]) for row in part]
+
+
+async def add(session: AsyncSession, run_id: UUID, first_no: int, planned: Sequence[PlannedBatch]) -> None:
+    """Store planned batches, numbered from `first_no`."""
+    await session.execute(
+        AnalysisBatch.__table__.insert(),  # type: ignore[attr-defined]  # SQLModel adds it to every table class
+        [
+            {
+                "run_id": run_id,
+                "batch_no": number,
+                "source_id": batch.source_id,
+                "channel": batch.channel,
+                "message_ids": batch.message_ids,
+                "message_count": len(batch.message_ids),
+            }
+            for number, batch in enumerate(planned, first_no)
+        ],
+    )
+
+
+async def get(session: AsyncSession, run_id: UUID, batch_no: int) -> AnalysisBatch:
+    return (
+        await session.exec(
+            select(AnalysisBatch).where(col(AnalysisBatch.run_id) == run_id, col(AnalysisBatch.batch_no) == batch_no)
+        )
+    ).one()
+
+
+async def unsettled(session: AsyncSession, run_id: UUID) -> list[int]:
+    """The numbers of the batches that nobody settled, in order."""
+    query = (
+        select(AnalysisBatch.batch_no)
+        .where(col(AnalysisBatch.run_id) == run_id, col(AnalysisBatch.status).in_(("waiting", "running")))
+        .order_by(col(AnalysisBatch.batch_no))
+    )
+    return list((await session.exec(query)).all())
+
+
+async def listed(session: AsyncSession, run_id: UUID, after_no: int, limit: int) -> list[AnalysisBatch]:
+    """The run's batches with numbers above `after_no`, in order."""
+    query = (
+        select(AnalysisBatch)
+        .where(col(AnalysisBatch.run_id) == run_id, col(AnalysisBatch.batch_no) > after_no)
+        .order_by(col(AnalysisBatch.batch_no))
+        .limit(limit)
+    )
+    return list((await session.exec(query)).all())
+
+
+async def messages(session: AsyncSession, ids: Sequence[UUID]) -> list[ChatMessage]:
+    """The messages in the order of `ids`; one that was deleted since is left out."""
+    found = {row.id: row for row in (await session.exec(select(Message).where(col(Message.id).in_(list(ids))))).all()}
+    return [_as_chat(found[message_id]) for message_id in ids if message_id in found]
+
+
+def _as_chat(row: Message) -> ChatMessage:
+    return ChatMessage(
+        id=row.id,
+        channel=row.channel,
+        author=row.author,
+        sent_at=row.sent_at,
+        text=row.content,
+        thread_id=row.thread_id,
+        reply_to=row.reply_to,
+        is_bot=row.is_bot,
+    )
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Where the run stands after a batch was settled."""
+
+    proposals: int
+    proposals_pending: int
+    batches_failed: int
+
+
+async def lock_unsettled(held: LockedRun, batch_no: int) -> AnalysisBatch | None:
+    """The batch, locked, if this is the time to settle it; None when it was settled or the run is over."""
+    if held.run.status not in ("running", "paused"):
+        return None
+    batch = await held.session.get(AnalysisBatch, (held.run.id, batch_no), with_for_update=True)
+    return batch if batch is not None and batch.status in ("waiting", "running") else None
+
+
+async def settle(held: LockedRun, batch: AnalysisBatch, *, proposals: int = 0, error: str | None = None) -> None:
+    """Count the batch as completed or (with an error) failed, and tell; the proposals' rows are in the session."""
+    run = held.run
+    batch.status = "completed" if error is None else "failed"
+    batch.error = error
+    batch.proposals = proposals
+    batch.settled_at = now()
+    if error is None:
+        run.batches_completed += 1
+    else:
+        run.batches_failed += 1
+    run.proposals_total += proposals
+    run.proposals_pending += proposals
+    settled = run.batches_completed + run.batches_failed
+    await held.record(
+        "progress_updated",
+        {
+            "run_id": str(run.id),
+            "current_batch": settled,
+            "total_batches": run.batches_created,
+            "progress_percent": percent(settled, run.batches_created),
+        },
+    )
+    if error is not None:
+        await held.record(
+            "batch_failed",
+            {"run_id": str(run.id), "batch_no": batch.batch_no, "error": error, "attempts": batch.attempts},
+        )
+    elif proposals:
+        await held.record(
+            "proposals_created",
+            {
+                "run_id": str(run.id),
+                "batch_no": batch.batch_no,
+                "proposals_count": proposals,
+                "proposals_total": run.proposals_total,
+                "proposals_pending": run.proposals_pending,
+            },
+        )
+
+
+def percent(settled: int, total: int) -> int:
+    """Whole per cent, 100 only when all is settled (also where there was nothing to settle)."""
+    return 100 * settled // total if total else 100

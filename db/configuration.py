@@ -1,0 +1,96 @@
+"""What a run is configured with: read as it is now, and snapshotted for what it means."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from errors import BadRequest
+from models.agent import AgentConfig, AgentTaskAssignment, LLMProvider, TaskConfig
+from models.project import ProjectConfig
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """An assignment with everything behind it, and the project of the run."""
+
+    assignment: AgentTaskAssignment
+    agent: AgentConfig
+    task: TaskConfig
+    provider: LLMProvider
+    project: ProjectConfig | None
+
+    def snapshot(self, *, default_prompt: str, prompt_version: str) -> dict[str, Any]:
+        """What the run means, enough to repeat it; how the provider is reached is live, and a key is never in it."""
+        return {
+            "assignment_id": str(self.assignment.id),
+            "provider": {"id": str(self.provider.id), "name": self.provider.name, "type": self.provider.type},
+            "agent": {
+                "id": str(self.agent.id),
+                "name": self.agent.name,
+                "model_name": self.agent.model_name,
+                "system_prompt": self.agent.system_prompt or default_prompt,
+                "temperature": self.agent.temperature,
+                "max_tokens": self.agent.max_tokens,
+            },
+            "task": {
+                "id": str(self.task.id),
+                "name": self.task.name,
+                "description": self.task.description,
+                "response_schema": self.task.response_schema,
+            },
+            "prompt_version": prompt_version,
+            "project": None if self.project is None else project_snapshot(self.project),
+        }
+
+    def check_active(self) -> None:
+        """400 `assignment_inactive` or `unknown_project` where a part is switched off."""
+        parts = {
+            "assignment": self.assignment.is_active,
+            f"agent {self.agent.name!r}": self.agent.is_active,
+            f"task configuration {self.task.name!r}": self.task.is_active,
+            f"provider {self.provider.name!r}": self.provider.is_active,
+        }
+        off = [name for name, active in parts.items() if not active]
+        if off:
+            raise BadRequest("assignment_inactive", f"Switched off: {', '.join(off)}.")
+        if self.project is not None and not self.project.is_active:
+            raise BadRequest("unknown_project", f"The project {self.project.name!r} is switched off.")
+
+
+def project_snapshot(project: ProjectConfig) -> dict[str, Any]:
+    return {
+        "id": str(project.id),
+        "name": project.name,
+        "version": project.version,
+        "description": project.description,
+        "keywords": project.keywords,
+        "glossary": project.glossary,
+        "components": project.components,
+        "priority_rules": project.priority_rules,
+    }
+
+
+async def load(session: AsyncSession, assignment_id: UUID, project_id: UUID | None) -> Configuration:
+    """The configuration; 400 `unknown_agent_assignment` or `unknown_project`."""
+    query = (
+        select(AgentTaskAssignment, AgentConfig, TaskConfig, LLMProvider)
+        .join(AgentConfig, col(AgentConfig.id) == col(AgentTaskAssignment.agent_id))
+        .join(TaskConfig, col(TaskConfig.id) == col(AgentTaskAssignment.task_id))
+        .join(LLMProvider, col(LLMProvider.id) == col(AgentConfig.provider_id))
+        .where(col(AgentTaskAssignment.id) == assignment_id)
+    )
+    row = (await session.exec(query)).one_or_none()
+    if row is None:
+        raise BadRequest("unknown_agent_assignment", f"There is no agent assignment {assignment_id}.")
+    project = await session.get(ProjectConfig, project_id) if project_id is not None else None
+    if project_id is not None and project is None:
+        raise BadRequest("unknown_project", f"There is no project {project_id}.")
+    return Configuration(*row, project)
+
+
+async def provider(session: AsyncSession, provider_id: UUID) -> LLMProvider | None:
+    """The provider as it is now: its connection, limits and price are live."""
+    return await session.get(LLMProvider, provider_id)

@@ -1,0 +1,402 @@
+"""The life of an analysis run, from start to close."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from workflows import contract, steps
+
+T = TypeVar("T")
+
+_RUN_STATUS = SearchAttributeKey.for_keyword("RunStatus")
+_RUN_STAGE = SearchAttributeKey.for_keyword("RunStage")
+_PROJECT_NAME = SearchAttributeKey.for_keyword("ProjectName")
+_TRIGGER_TYPE = SearchAttributeKey.for_keyword("TriggerType")
+_BATCHES_FAILED = SearchAttributeKey.for_int("BatchesFailed")
+_PROPOSALS_PENDING = SearchAttributeKey.for_int("ProposalsPending")
+
+
+@dataclass
+class Ticket:
+    """A command in the inbox (None: only look at the row again), and how it went."""
+
+    command: contract.RunCommand | None
+    outcome: contract.CommandOutcome | None = None
+    failure: str | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.outcome is not None or self.failure is not None
+
+
+@workflow.defn(name=contract.WORKFLOW_TYPE)
+class AnalysisRun:
+    """One execution in the life of a run. The row holds the truth; this holds what is under way."""
+
+    @workflow.init
+    def __init__(self, start: contract.RunInput) -> None:
+        self._run = contract.RunRef(run_id=start.run_id)
+        self._state = contract.RunState(phase="analysis", status="pending", stage="queued")
+        self._shown: dict[str, object] = {}
+        self._inbox: deque[Ticket] = deque()
+        self._total = 0
+        self._waiting: deque[int] = deque()
+        self._in_flight: dict[int, asyncio.Task[None]] = {}
+        self._step_under_way = False
+        self._out_of_step = False
+        self._hopeless: contract.ErrorInfo | None = None
+        self._crash: BaseException | None = None
+
+    @workflow.run
+    async def run(self, start: contract.RunInput) -> None:
+        """Live until the run is closed, failed or cancelled, or a new execution carries on."""
+        try:
+            await self._live()
+        except FailureError:
+            raise
+        except Exception as error:
+            raise ApplicationError(f"Unexpected {type(error).__name__}", type="unexpected") from error
+
+    async def _live(self) -> None:
+        obeying: asyncio.Task[None] | None = None
+        begun = False
+        while self._state.phase != "over":
+            try:
+                if not begun:
+                    self._take(await steps.begin_run(self._opening()))
+                    begun = True
+                    obeying = asyncio.create_task(self._obey())
+                elif self._state.phase == "analysis":
+                    await self._analyse()
+                else:
+                    await self._await_review()
+            except (asyncio.CancelledError, ActivityError) as error:
+                if is_cancelled_exception(error):
+                    await self._end_cancelled()
+                    if self._state.status == "cancelled":
+                        raise asyncio.CancelledError from None
+                else:
+                    await self._end_failed(_describe(error))
+            except Exception as error:
+                # Left alone it would retry the workflow task for ever (sdk-python#432), and the row would say running.
+                await self._end_failed(_describe(error))
+        await self._settle_inbox()
+        if obeying is not None:
+            obeying.cancel()
+        if self._state.status == "failed":
+            why = self._state.error or contract.ErrorInfo(code="failed", message="The run failed.")
+            raise ApplicationError(why.message, type=why.code, non_retryable=True)
+
+    def _opening(self) -> contract.BeginRun:
+        """How this execution begins: a retry that opened it is part of its beginning, not a command."""
+        retry = bool(self._inbox) and _is_retry(self._inbox[0])
+        if retry:
+            self._inbox.popleft().failure = "taken at the beginning"
+        return contract.BeginRun(run_id=self._run.run_id, retry=retry)
+
+    # --- the analysis ---
+
+    async def _analyse(self) -> None:
+        await self._prepare()
+        await self._extract_batches()
+        if self._hopeless is not None:
+            await self._end_failed(self._hopeless)
+            return
+        self._take(await steps.finish_run(contract.FinishRun(run_id=self._run.run_id, outcome="ended")))
+        if self._state.phase == "review":
+            # What waits days for a person begins with an empty history.
+            await self._continue_as_new()
+
+    async def _prepare(self) -> None:
+        """Fetch, prefilter and batch. Each step finds out by itself what is already done."""
+        for step in (steps.fetch_messages, steps.prefilter_messages):
+            await self._released()
+            await self._step(step(self._run))
+        await self._released()
+        batches = await self._step(steps.create_batches(self._run))
+        self._total = batches.total
+        self._waiting = deque(no for first, last in batches.unsettled for no in range(first, last + 1))
+        self._out_of_step = False
+
+    async def _step(self, step: Awaitable[T]) -> T:
+        self._step_under_way = True
+        try:
+            return await step
+        finally:
+            self._step_under_way = False
+
+    async def _extract_batches(self) -> None:
+        """Keep up to `concurrency` batches under way until none waits, or there is no use."""
+        while True:
+            await workflow.wait_condition(lambda: self._may_dispatch() or not self._in_flight)
+            while self._may_dispatch():
+                self._dispatch(self._waiting.popleft())
+            if self._in_flight:
+                continue
+            if self._crash is not None:
+                raise self._crash
+            if self._hopeless is not None:
+                return
+            if self._held():
+                await self._released()
+            elif self._out_of_step:
+                self._take(await steps.begin_run(contract.BeginRun(run_id=self._run.run_id)))
+                if self._state.phase != "analysis":
+                    return
+                await self._prepare()
+            elif not self._waiting:
+                return
+            elif self._history_is_long():
+                await self._continue_as_new()
+
+    def _held(self) -> bool:
+        """Whether nothing new may start: the run is paused, or a command is about to change something."""
+        return self._state.status != "running" or bool(self._inbox)
+
+    def _may_dispatch(self) -> bool:
+        return (
+            bool(self._waiting)
+            and len(self._in_flight) < self._state.concurrency
+            and not self._held()
+            and not self._out_of_step
+            and self._hopeless is None
+            and self._crash is None
+            and not self._history_is_long()
+        )
+
+    def _dispatch(self, batch_no: int) -> None:
+        self._in_flight[batch_no] = asyncio.create_task(self._settle(batch_no))
+
+    async def _settle(self, batch_no: int) -> None:
+        """One batch from the question to the saved proposals, or to its recorded failure."""
+        try:
+            await self._ask_and_save(contract.BatchRef(run_id=self._run.run_id, batch_no=batch_no))
+        except BaseException as error:
+            if not is_cancelled_exception(error):
+                self._crash = error
+        finally:
+            del self._in_flight[batch_no]
+
+    async def _ask_and_save(self, batch: contract.BatchRef) -> None:
+        try:
+            extracted = await steps.extract_proposals(batch, self._total)
+            if extracted.outcome != "answered":
+                self._put_back(batch.batch_no, extracted)
+                return
+            settled = await steps.save_proposals(batch, self._total)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            failure = contract.BatchFailure(
+                run_id=batch.run_id, batch_no=batch.batch_no, error=_describe(error).message
+            )
+            settled = await steps.fail_batch(failure, self._total)
+        self._state.proposals_pending = settled.proposals_pending
+        self._state.batches_failed = settled.batches_failed
+
+    def _put_back(self, batch_no: int, extracted: contract.Extracted) -> None:
+        """Nobody settled the batch: it waits again, and what stood in its way is seen to."""
+        self._waiting.appendleft(batch_no)
+        if extracted.outcome == "hopeless":
+            self._hopeless = extracted.error
+        elif extracted.outcome == "provider_down" and not self._held():
+            self._put_command("pause", reason="provider_unavailable", error=extracted.error)
+        elif not self._held():
+            self._out_of_step = True
+
+    # --- review and the end ---
+
+    async def _await_review(self) -> None:
+        await workflow.wait_condition(
+            lambda: self._state.phase != "review" or self._history_is_long(), timeout_summary="Waiting for the review"
+        )
+        if self._state.phase == "review":
+            await self._continue_as_new()
+
+    async def _end_failed(self, error: contract.ErrorInfo) -> None:
+        finish = contract.FinishRun(run_id=self._run.run_id, outcome="failed", error=error)
+        await self._drop_in_flight()
+        self._take(await steps.finish_run(finish))
+
+    async def _end_cancelled(self) -> None:
+        """Give up what is under way and let the row decide whether the run may be cancelled at all."""
+        await self._drop_in_flight()
+        self._take(await steps.finish_run(contract.FinishRun(run_id=self._run.run_id, outcome="cancelled")))
+
+    async def _drop_in_flight(self) -> None:
+        under_way = list(self._in_flight.values())
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+    def _history_is_long(self) -> bool:
+        info = workflow.info()
+        limit = self._state.history_limit
+        return info.is_continue_as_new_suggested() or (limit is not None and info.get_current_history_length() >= limit)
+
+    async def _continue_as_new(self) -> None:
+        await self._settle_inbox()
+        if self._state.phase != "over" and not self._in_flight:
+            workflow.continue_as_new(contract.RunInput(run_id=self._run.run_id))
+
+    async def _settle_inbox(self) -> None:
+        await workflow.wait_condition(lambda: not self._inbox and workflow.all_handlers_finished())
+
+    # --- commands: signals and updates, one after another ---
+
+    async def _obey(self) -> None:
+        while True:
+            await workflow.wait_condition(lambda: bool(self._inbox))
+            ticket = self._inbox[0]
+            try:
+                await self._carry_out(ticket)
+            except ActivityError as error:
+                ticket.failure = _describe(error).message
+            finally:
+                self._inbox.popleft()
+
+    async def _carry_out(self, ticket: Ticket) -> None:
+        if ticket.command is None:
+            self._take(await steps.read_state(self._run))
+            ticket.failure = "looked again"
+            return
+        command = ticket.command.model_copy(update={"in_flight": len(self._in_flight) + self._step_under_way})
+        outcome = await steps.apply_command(command)
+        self._take(outcome.state)
+        ticket.outcome = outcome
+
+    def _put_command(
+        self,
+        name: contract.CommandName,
+        *,
+        reason: contract.PausedReason = "requested",
+        error: contract.ErrorInfo | None = None,
+        limits: contract.LimitsChange | None = None,
+    ) -> Ticket:
+        changes = limits or contract.LimitsChange()
+        command = contract.RunCommand(
+            run_id=self._run.run_id,
+            name=name,
+            reason=reason,
+            error=error,
+            budget_usd=changes.budget_usd,
+            concurrency=changes.concurrency,
+        )
+        ticket = Ticket(command)
+        self._inbox.append(ticket)
+        return ticket
+
+    async def _answer(self, ticket: Ticket) -> contract.RunState:
+        """Wait for a command and return the state it led to; a refusal is an error of the refusal's type."""
+        await workflow.wait_condition(lambda: ticket.done)
+        if ticket.outcome is None:
+            raise ApplicationError(ticket.failure or "The command failed.", type="command_failed")
+        if not ticket.outcome.accepted:
+            raise ApplicationError(ticket.outcome.detail or "Refused.", type=ticket.outcome.code)
+        return ticket.outcome.state
+
+    async def _released(self) -> None:
+        """Wait while the run is paused; tell the row once nothing is under way."""
+        while self._held():
+            if self._state.status == "paused" and self._state.stage == "draining" and not self._inbox:
+                self._take(await steps.note_drained(self._run))
+            await workflow.wait_condition(
+                lambda: not self._held() or (self._state.stage == "draining" and not self._inbox)
+            )
+
+    @workflow.signal(description="Let what is under way finish and start nothing new.")
+    def pause(self) -> None:
+        self._put_command("pause")
+
+    @workflow.signal(description="Go on after a pause.")
+    def resume(self) -> None:
+        self._put_command("resume")
+
+    @workflow.signal(description="Give up what is under way and end the run; what was saved stays.")
+    def cancel(self) -> None:
+        self._put_command("cancel")
+
+    @workflow.signal(description="Run the failed batches again.")
+    def retry_failed_batches(self) -> None:
+        self._put_command("retry_failed_batches")
+
+    @workflow.signal(description='Change limits: {"budget_usd": "5.00", "concurrency": 16}.')
+    def set_limits(self, limits: contract.LimitsChange) -> None:
+        self._put_command("set_limits", limits=limits)
+
+    @workflow.signal(description="Close the run; refused while proposals are pending.")
+    def close(self) -> None:
+        self._put_command("close")
+
+    @workflow.signal(description="Decisions were made: read the row again.")
+    def review_changed(self) -> None:
+        self._inbox.append(Ticket(None))
+
+    @workflow.update(description="Close the run and answer with its state, or with the refusal.")
+    async def close_run(self) -> contract.RunState:
+        return await self._answer(self._put_command("close"))
+
+    @workflow.update(description="Change limits and answer with the state, or with the refusal.")
+    async def change_limits(self, limits: contract.LimitsChange) -> contract.RunState:
+        return await self._answer(self._put_command("set_limits", limits=limits))
+
+    # --- what others see ---
+
+    @workflow.query(description="Where the run stands.")
+    def progress(self) -> contract.ProgressReport:
+        settled = self._total - len(self._waiting) - len(self._in_flight)
+        return contract.ProgressReport(
+            run_id=self._run.run_id,
+            status=self._state.status,
+            stage=self._state.stage,
+            paused_reason=self._state.paused_reason,
+            in_flight=sorted(self._in_flight),
+            waiting=len(self._waiting),
+            current_batch=settled,
+            total_batches=self._total or self._state.batches_created,
+            batches_failed=self._state.batches_failed,
+            proposals_pending=self._state.proposals_pending,
+            progress_percent=100 * settled // self._total if self._total else 0,
+            since=workflow.info().start_time,
+        )
+
+    def _take(self, state: contract.RunState) -> None:
+        """Believe the row, and show it in the Web UI."""
+        self._state = state
+        attributes: list[tuple[SearchAttributeUpdate[Any], str, object]] = [
+            (_RUN_STATUS.value_set(state.status), "RunStatus", state.status),
+            (_RUN_STAGE.value_set(state.stage or ""), "RunStage", state.stage or ""),
+            (_PROJECT_NAME.value_set(state.project_name or ""), "ProjectName", state.project_name or ""),
+            (_TRIGGER_TYPE.value_set(state.trigger_type or ""), "TriggerType", state.trigger_type or ""),
+            (_BATCHES_FAILED.value_set(state.batches_failed), "BatchesFailed", state.batches_failed),
+            (_PROPOSALS_PENDING.value_set(state.proposals_pending), "ProposalsPending", state.proposals_pending),
+        ]
+        changed = [update for update, name, value in attributes if self._shown.get(name) != value]
+        if changed:
+            workflow.upsert_search_attributes(changed)
+            self._shown = {name: value for _, name, value in attributes}
+        reason = f" ({state.paused_reason})" if state.paused_reason else ""
+        workflow.set_current_details(
+            f"**{state.status}**{reason}, stage {state.stage or '-'}, {state.batches_created} batches"
+            f" ({state.batches_failed} failed), {state.proposals_pending} proposals pending"
+        )
+
+
+def _is_retry(ticket: Ticket) -> bool:
+    return ticket.command is not None and ticket.command.name == "retry_failed_batches"
+
+
+def _describe(error: BaseException) -> contract.ErrorInfo:
+    """The innermost cause that says something: an ActivityError's own text says nothing."""
+    cause: BaseException = error
+    while isinstance(cause, ActivityError) and cause.cause is not None:
+        cause = cause.cause
+    code = cause.type if isinstance(cause, ApplicationError) and cause.type else type(cause).__name__
+    return contract.ErrorInfo(code=code, message=str(cause)[:500])
