@@ -11,32 +11,39 @@ _LOWEST = 15_000
 _EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
-def choose_port(wanted: int, option: str) -> int:
-    """`wanted` if it is free, or some free port if `wanted` is 0. `option` is how the user asks for another one.
+class Ports:
+    """Gives out ports, each at most once."""
 
-    Raises StackError `port_taken`.
-    """
-    if wanted == 0:
-        return free_port()
-    if not is_free(wanted):
-        raise StackError(
-            "port_taken",
-            f"port {wanted} is taken by another program: stop it, or choose another port with {option} "
-            f"({option} 0 picks a free one)",
-        )
-    return wanted
+    def __init__(self) -> None:
+        self._given: set[int] = set()
 
+    def choose(self, wanted: int, option: str) -> int:
+        """`wanted` if it is free, or some free port if `wanted` is 0. `option` is how the user asks for another one.
 
-def free_port() -> int:
-    """A free port below the range from which the system serves outgoing connections.
+        Raises StackError `port_taken`.
+        """
+        if wanted == 0:
+            return self.free()
+        if wanted in self._given or not is_free(wanted):
+            raise StackError(
+                "port_taken",
+                f"port {wanted} is taken: stop the program that listens there, or choose another port "
+                f"with {option} ({option} 0 picks a free one)",
+            )
+        self._given.add(wanted)
+        return wanted
 
-    A part that is restarted needs its port again; in that range any connection could have taken it meanwhile.
-    """
-    ceiling = _ephemeral_start()
-    while True:
-        port = random.randrange(_LOWEST, ceiling)  # noqa: S311 - nothing secret, only spread out
-        if is_free(port):
-            return port
+    def free(self) -> int:
+        """A free port below the range from which the system serves outgoing connections.
+
+        A part that is restarted needs its port again; in that range any connection could have taken it meanwhile.
+        """
+        ceiling = _ephemeral_start()
+        while True:
+            port = random.randrange(_LOWEST, ceiling)  # noqa: S311 - nothing secret, only spread out
+            if port not in self._given and is_free(port):
+                self._given.add(port)
+                return port
 
 
 def is_free(port: int) -> bool:

@@ -1,5 +1,6 @@
 """A look at whether a local server answers."""
 
+import asyncio
 import http.client
 
 from devstack.ports import HOST
@@ -17,3 +18,8 @@ def fetch(port: int, path: str, timeout_seconds: float = 5.0) -> bytes | None:
     finally:
         connection.close()
     return body if reply.status == 200 else None
+
+
+async def is_ok(port: int, path: str) -> bool:
+    """Whether a local server answers with status 200."""
+    return await asyncio.to_thread(fetch, port, path) is not None

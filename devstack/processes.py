@@ -37,7 +37,7 @@ def group_alive(group: int) -> bool:
 
 def cluster_members(cluster: str) -> list[int]:
     """The server processes of the PostgreSQL whose `cluster_name` is `cluster`, its orphans included."""
-    return [pid for pid in _pids() if _is_member(_arguments(pid), cluster)] if _HAS_PROC else []
+    return [pid for pid in _pids() if _is_member(pid, cluster)] if _HAS_PROC else []
 
 
 def kill(pid: int, number: int = signal.SIGKILL) -> None:
@@ -67,23 +67,25 @@ def _pids() -> Iterator[int]:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """The fields of `/proc/PID/stat` after the command's name: state, parent, group, …"""
+    """The fields of `/proc/PID/stat` after the program's name: state, parent, group, …"""
     try:
         return (_PROC / str(pid) / "stat").read_text().rpartition(") ")[2].split()
     except OSError:
         return None
 
 
-def _arguments(pid: int) -> list[str]:
+def _is_member(pid: int, cluster: str) -> bool:
+    """PostgreSQL writes `postgres: CLUSTER: …` over the arguments of every process but the first.
+
+    One that is just ending has no arguments any more: it counts too, for it may still hold what the next one needs.
+    """
     try:
-        return (_PROC / str(pid) / "cmdline").read_text(errors="replace").split("\0")
+        first, *others = (_PROC / str(pid) / "cmdline").read_text(errors="replace").split("\0")
+        name = (_PROC / str(pid) / "comm").read_text().strip()
     except OSError:
-        return []
-
-
-def _is_member(arguments: list[str], cluster: str) -> bool:
-    """PostgreSQL writes `postgres: CLUSTER: …` over the arguments of every process but the first."""
-    return bool(arguments) and (
-        arguments[0].startswith(f"postgres: {cluster}: ")
-        or (arguments[0].endswith("postgres") and f"cluster_name={cluster}" in arguments)
+        return False
+    if not first:
+        return name == "postgres" and alive(pid)
+    return first.startswith(f"postgres: {cluster}: ") or (
+        first.endswith("postgres") and f"cluster_name={cluster}" in others
     )

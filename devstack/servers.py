@@ -10,7 +10,7 @@ from pathlib import Path
 from devstack.child import Child, tail
 from devstack.data_dir import DataDir
 from devstack.errors import StackError
-from devstack.ports import free_port
+from devstack.ports import Ports
 from devstack.postgres import prepare_postgres
 from devstack.temporal import Temporal
 from devstack.watchdog import Watchdog
@@ -35,8 +35,9 @@ async def servers(folder: Path, *, fsync: bool = False) -> AsyncIterator[Servers
     They are ended at once, not asked to; their data is whole all the same. Takes about 2 s in a new folder.
     """
     data_dir = DataDir.open(folder)
-    postgres = prepare_postgres(data_dir, free_port(), fsync=fsync)
-    temporal = Temporal(free_port(), free_port())
+    ports = Ports()
+    postgres = prepare_postgres(data_dir, ports.free(), fsync=fsync)
+    temporal = Temporal(ports.free(), ports.free())
     async with data_dir.held() as lock, contextlib.AsyncExitStack() as stack:
         watchdog = Watchdog(lock=lock, stale=data_dir.description)
         stack.callback(watchdog.close)
