@@ -58,9 +58,7 @@ class Score:
         return self.proposals / self.tasks if self.tasks else 0.0
 
 
-def score(
-    proposals: Sequence[ScoredProposal], gold: Gold, *, bot_messages: Set[MessageRef] = frozenset()
-) -> Score:
+def score(proposals: Sequence[ScoredProposal], gold: Gold, *, bot_messages: Set[MessageRef] = frozenset()) -> Score:
     """Score `proposals` by `gold`: every proposal meets at most one task and every task is met at most once.
 
     Of the ways to pair them, one with the most tasks found is taken, and it prefers right owners.
@@ -100,9 +98,7 @@ def _task_score(task: GoldTask, proposal: int | None, proposals: Sequence[Scored
 
 def _pair(proposals: Sequence[ScoredProposal], tasks: Sequence[GoldTask]) -> dict[int, int]:
     """Task number → proposal number: right owners are paired first, then the others find room around them."""
-    candidates = [
-        [number for number, proposal in enumerate(proposals) if meets(proposal, task)] for task in tasks
-    ]
+    candidates = [[number for number, proposal in enumerate(proposals) if meets(proposal, task)] for task in tasks]
     owned = [
         [number for number in numbers if proposals[number].assignee == task.owner]
         for task, numbers in zip(tasks, candidates, strict=True)

@@ -122,9 +122,7 @@ def bot_messages() -> frozenset[MessageRef]:
     users = TypeAdapter(list[_User]).validate_json((export_path() / "users.json").read_bytes())
     bots = {user.id for user in users if user.is_bot or user.id == "USLACKBOT"}
     return frozenset(
-        (channel, message.ts)
-        for channel, message in _messages()
-        if message.bot_id is not None or message.user in bots
+        (channel, message.ts) for channel, message in _messages() if message.bot_id is not None or message.user in bots
     )
 
 
