@@ -7,6 +7,8 @@ from typing import NotRequired, TypedDict
 
 import pytest
 
+from ingest.entries import Found, ReadOptions
+from ingest.slack import read
 from sample.scoring import names
 from sample.workspace import WINDOW, bot_messages, export_path, gold
 
@@ -209,3 +211,12 @@ def test_no_task_due_before_it_was_spoken_of() -> None:
     for task in gold().tasks:
         first = datetime.fromtimestamp(float(min(task.evidence)), UTC).date()
         assert task.due is None or task.due >= first
+
+
+def test_the_import_names_messages_owners_and_programs_as_the_gold_does() -> None:
+    read_in = [entry.message for entry in read(export_path(), ReadOptions()) if isinstance(entry, Found)]
+    by_people = {(one.channel, one.external_id): one.author for one in read_in if not (one.is_bot or one.is_system)}
+
+    assert {task.owner for task in gold().tasks} - {None} <= set(by_people.values())
+    assert all(task.refs() <= by_people.keys() for task in gold().tasks)
+    assert bot_messages().isdisjoint(by_people)
