@@ -3,13 +3,16 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import ARRAY, CollectionAggregate, CursorResult, Text, TextClause, any_, literal, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.conversation import IncomingMessage
+from models.message import Message
 from models.source import Source
 from models.values import SourceType
 
@@ -83,53 +86,40 @@ def _is_storable(value: str) -> bool:
     return _UNSTORABLE.search(value) is None
 
 
-_INCOMING = """
-    incoming AS MATERIALIZED (
+_COLUMNS = ("channel", "external_id", "author", "sent_at", "content", "thread_id", "reply_to", "is_bot", "is_system")
+_values = attrgetter(*_COLUMNS)
+
+# The ids are made in the order given, because messages of one moment are read in the order of their ids; the rows are
+# written in the order of their keys, so that parallel imports wait for each other and never in a circle. There is no
+# join with what is stored: while the table is young and unanalysed the planner takes the wrong index for it, and each
+# message costs a scan of its channel.
+_UPSERT = text(f"""
+    WITH incoming AS MATERIALIZED (
         SELECT uuidv7() AS id, given.*
         FROM unnest(
             CAST(:channel AS text[]), CAST(:external_id AS text[]), CAST(:author AS text[]),
             CAST(:sent_at AS timestamptz[]), CAST(:content AS text[]), CAST(:thread_id AS text[]),
             CAST(:reply_to AS text[]), CAST(:is_bot AS boolean[]), CAST(:is_system AS boolean[])
-        ) AS given (channel, external_id, author, sent_at, content, thread_id, reply_to, is_bot, is_system)
-    )
-"""
-_COLUMNS = ("channel", "external_id", "author", "sent_at", "content", "thread_id", "reply_to", "is_bot", "is_system")
-_DIFFERS = """
-    (m.author, m.sent_at, m.content, m.thread_id, m.reply_to, m.is_bot, m.is_system) IS DISTINCT FROM
-    ({0}.author, {0}.sent_at, {0}.content, {0}.thread_id, {0}.reply_to, {0}.is_bot, {0}.is_system)
-"""
-_BESIDE_STORED = """
-    incoming AS i LEFT JOIN messages AS m
-    ON m.source_id = :source_id AND m.channel = i.channel AND m.external_id = i.external_id
-"""
-
-# The ids are made in the order given, because messages of one moment are read in the order of their ids; the rows are
-# written in the order of their keys, so that parallel imports wait for each other and never in a circle. What is
-# stored already and the same is left out before, because even an update that changes nothing locks its row.
-_UPSERT = text(f"""
-    WITH {_INCOMING},
-    fresh AS (
-        SELECT i.* FROM {_BESIDE_STORED} WHERE m.id IS NULL OR {_DIFFERS.format("i")}
+        ) AS given ({", ".join(_COLUMNS)})
     ),
     written AS (
         INSERT INTO messages AS m (id, source_id, {", ".join(_COLUMNS)})
-        SELECT id, :source_id, {", ".join(_COLUMNS)} FROM fresh
+        SELECT id, CAST(:source_id AS uuid), {", ".join(_COLUMNS)} FROM incoming
         ORDER BY channel COLLATE "C", external_id COLLATE "C"
         ON CONFLICT (source_id, channel, external_id) DO UPDATE SET
             author = excluded.author, sent_at = excluded.sent_at, content = excluded.content,
             thread_id = excluded.thread_id, reply_to = excluded.reply_to,
             is_bot = excluded.is_bot, is_system = excluded.is_system, updated_at = now()
-        WHERE {_DIFFERS.format("excluded")}
-        RETURNING xmax = 0 AS inserted
+        WHERE (m.author, m.sent_at, m.content, m.thread_id, m.reply_to, m.is_bot, m.is_system) IS DISTINCT FROM (
+            excluded.author, excluded.sent_at, excluded.content, excluded.thread_id, excluded.reply_to,
+            excluded.is_bot, excluded.is_system
+        )
+        RETURNING xmax = 0 AS is_new
     )
-    SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM written
+    SELECT count(*) FILTER (WHERE is_new) AS inserted, count(*) FILTER (WHERE NOT is_new) AS updated FROM written
 """)  # noqa: S608 - put together from the constants above
 
-_COMPARE = text(f"""
-    WITH {_INCOMING}
-    SELECT count(*) FILTER (WHERE m.id IS NULL), count(*) FILTER (WHERE m.id IS NOT NULL AND {_DIFFERS.format("i")})
-    FROM {_BESIDE_STORED}
-""")  # noqa: S608 - put together from the constants above
+_MAKE_SOURCE = text("INSERT INTO sources (name, type) VALUES (:name, :type) ON CONFLICT (name) DO NOTHING")
 
 
 async def source_named(session: AsyncSession, name: str, source_type: SourceType) -> UUID:
@@ -137,10 +127,7 @@ async def source_named(session: AsyncSession, name: str, source_type: SourceType
     found = await find_source(session, name)
     while found is None:
         # Where another transaction is making the same source, this waits for its end and does nothing.
-        await session.execute(
-            text("INSERT INTO sources (name, type) VALUES (:name, :type) ON CONFLICT (name) DO NOTHING"),
-            {"name": name, "type": source_type},
-        )
+        await _execute(session, _MAKE_SOURCE, {"name": name, "type": source_type})
         found = await find_source(session, name)
     return found
 
@@ -165,39 +152,47 @@ async def store(
 
 async def upsert(session: AsyncSession, source_id: UUID, messages: Sequence[IncomingMessage]) -> StoredCounts:
     """Inserts the new ones and updates those that differ, in one statement; see `store`."""
-    return await _count(session, source_id, messages, writing=True)
+    latest, earlier = _latest(messages)
+    if not latest:
+        return earlier
+    columns = zip(*map(_values, latest), strict=True)
+    arrays = {name: list(column) for name, column in zip(_COLUMNS, columns, strict=True)}
+    row = (await _execute(session, _UPSERT, {"source_id": source_id, **arrays})).one()
+    return earlier + StoredCounts(row.inserted, row.updated, len(latest) - row.inserted - row.updated)
 
 
 async def compare(session: AsyncSession, source_id: UUID | None, messages: Sequence[IncomingMessage]) -> StoredCounts:
     """What `upsert` would do. None is a source that doesn't exist yet."""
-    return await _count(session, source_id, messages, writing=False)
-
-
-async def _count(
-    session: AsyncSession, source_id: UUID | None, messages: Sequence[IncomingMessage], *, writing: bool
-) -> StoredCounts:
     latest, earlier = _latest(messages)
-    if not latest:
-        return earlier
-    arrays = dict(zip(_COLUMNS, zip(*map(_row, latest), strict=True), strict=True))
-    parameters = {name: list(values) for name, values in arrays.items()}
-    result = await session.execute(_UPSERT if writing else _COMPARE, {"source_id": source_id, **parameters})
-    inserted, updated = result.one()
-    return earlier + StoredCounts(inserted, updated, len(latest) - inserted - updated)
+    stored = await _stored(session, source_id, latest)
+    inserted = sum((message.channel, message.external_id) not in stored for message in latest)
+    unchanged = sum(stored.get((message.channel, message.external_id)) == message for message in latest)
+    return earlier + StoredCounts(inserted, len(latest) - inserted - unchanged, unchanged)
 
 
-def _row(message: IncomingMessage) -> tuple[object, ...]:
-    return (
-        message.channel,
-        message.external_id,
-        message.author,
-        message.sent_at,
-        message.content,
-        message.thread_id,
-        message.reply_to,
-        message.is_bot,
-        message.is_system,
+async def _stored(
+    session: AsyncSession, source_id: UUID | None, messages: Sequence[IncomingMessage]
+) -> dict[tuple[str, str], IncomingMessage]:
+    """What is stored of the messages that have one of these ids in one of these channels, by channel and id."""
+    query = select(Message).where(
+        col(Message.source_id) == source_id,
+        col(Message.channel) == _any_of({message.channel for message in messages}),
+        col(Message.external_id) == _any_of({message.external_id for message in messages}),
     )
+    rows = await session.exec(query)
+    return {(row.channel, row.external_id): _incoming(row) for row in rows}
+
+
+def _any_of(words: set[str]) -> CollectionAggregate[bool]:
+    return any_(literal(sorted(words), ARRAY(Text)))
+
+
+def _incoming(row: Message) -> IncomingMessage:
+    return IncomingMessage(*_values(row))
+
+
+async def _execute(session: AsyncSession, statement: TextClause, parameters: dict[str, object]) -> CursorResult[Any]:
+    return await (await session.connection()).execute(statement, parameters)
 
 
 def _latest(messages: Iterable[IncomingMessage]) -> tuple[list[IncomingMessage], StoredCounts]:
