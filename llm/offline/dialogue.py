@@ -1,0 +1,290 @@
+"""Reads a conversation line by line and keeps the drafts that it opens, settles and drops."""
+
+import re
+from datetime import timedelta
+
+from llm.offline.acts import Act, acts_of
+from llm.offline.answers import REACH, answer_of, targets
+from llm.offline.deadlines import due_date
+from llm.offline.deliverables import combined, completed
+from llm.offline.drafts import Draft
+from llm.offline.lines import STANDS_FOR_ACTION, Line, earlier_in_message, look_back, told_in_pieces
+from llm.offline.names import Names
+from llm.offline.patterns import word_set
+from llm.offline.phrases import PRONOUN, content_words, first_word, lacks_object
+from llm.offline.replies import is_laughing, is_mocking
+from llm.offline.sentences import Sentence
+
+_PATIENCE = timedelta(days=3)
+"""Time after which a reply no longer answers."""
+_WANTS_ANSWER = word_set("confirm explain tell clarify elaborate share paste show try help describe answer say")
+_ALSO = re.compile(r"\balso\b|\bas well\b|\btoo\b|\bseparately\b", re.IGNORECASE)
+_OPENING_NAMES = re.compile(r"^(?:\w+[\s,]+){0,2}?((?:@§\d+[\s,:;\-–—]*(?:and |& )?)+)")
+_CLOSING_NAME = re.compile(r"[,?!.]\s*(@§\d+)\s*[?!.]*$")
+_SETS_DATE = re.compile(r"\b(?:by|before|until|due|deadline|needed|need|latest|eod|eow|bis)\b", re.IGNORECASE)
+_PROMISES = ("promise", "plan", "offer")
+_REQUESTS = ("ask", "ask_any", "duty", "idea", "assign")
+
+
+class Dialogue:
+    """The lines so far and the drafts that they gave."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._lines: list[Line] = []
+        self.drafts: list[Draft] = []
+
+    def read(self, line: Line) -> None:
+        """Take in the next line: first what it answers, then what it asks, promises and records."""
+        listeners = self._listeners(line)
+        taken = self._settle(line, listeners)
+        opened: list[Draft] = []
+        for index, sentence in enumerate(line.sentences):
+            if is_mocking(sentence.text):
+                continue
+            for act in acts_of(sentence):
+                draft = self._enact(line, index, act, listeners, taken)
+                if draft is not None:
+                    opened.append(draft)
+        _note_deadline(line, opened)
+        self._lines.append(line)
+
+    # who is spoken to
+
+    def _listeners(self, line: Line) -> tuple[int, ...]:
+        """Whom the message addresses as a whole: the names that open it."""
+        head = _OPENING_NAMES.match(line.sentences[0].text) if line.sentences else None
+        found = self._names.found(head[1]) if head else ()
+        return tuple(number for number in found if number != line.author)
+
+    def _asked(
+        self, line: Line, sentence: Sentence, act: Act, listeners: tuple[int, ...]
+    ) -> tuple[tuple[int, ...], bool]:
+        """(who is asked by an act, whether that is a guess)."""
+        named = self._names.found(act.named or "") or self._names.found(act.before)
+        closing = _CLOSING_NAME.search(sentence.text)
+        if not named and closing:
+            named = self._names.found(closing[1])
+        named = tuple(number for number in named or listeners if number != line.author)
+        if named:
+            return named, False
+        other = self._last_other(line)
+        return ((other,) if other is not None else ()), True
+
+    def _last_other(self, line: Line) -> int | None:
+        """Who spoke last before this line, besides its author."""
+        for earlier in reversed(self._lines[-6:]):
+            if earlier.author != line.author:
+                return earlier.author if line.sent_at - earlier.sent_at < timedelta(hours=6) else None
+        return None
+
+    # replies
+
+    def _settle(self, line: Line, listeners: tuple[int, ...]) -> Draft | None:
+        """Apply what the message answers; the draft that its author took or agreed to, if any."""
+        answer = answer_of(line)
+        if answer is None:
+            return None
+        stance, sentence = answer
+        meant = list(targets(stance, line, sentence, listeners, self._recent(line)))
+        if not meant:
+            if stance == "takes" and not acts_of(sentence):
+                self._take_up(line, sentence, listeners)
+            return None
+        first = meant[0]
+        together = [d for d in meant if d.position == first.position and d.listeners == first.listeners]
+        for draft in together if stance != "done" else [first]:
+            if stance in ("takes", "agrees"):
+                self._agree(draft, line, sentence)
+            elif stance == "refuses":
+                draft.refused = True
+            else:
+                draft.dropped = True
+            draft.touched = line.position
+        return first if stance in ("takes", "agrees") else None
+
+    def _recent(self, line: Line) -> list[Draft]:
+        """The live drafts that a reply may still reach, latest first."""
+        return [
+            draft
+            for draft in reversed(self.drafts[-40:])
+            if not draft.dropped
+            and line.position - draft.touched <= REACH
+            and line.sent_at - self._lines[draft.touched].sent_at < _PATIENCE
+        ]
+
+    @staticmethod
+    def _agree(draft: Draft, line: Line, sentence: Sentence) -> Draft:
+        """An offer is welcome and stays with who made it; anything else goes to who agrees."""
+        if draft.kind != "offer":
+            draft.owner = line.author
+        draft.accepted, draft.refused = True, False
+        draft.cite(line.position, sentence.raw)
+        draft.due = draft.due or due_date(sentence.text, line.day)
+        return draft
+
+    def _take_up(self, line: Line, sentence: Sentence, listeners: tuple[int, ...]) -> None:
+        """ "On it" where nothing was asked: the last thing that somebody else reported."""
+        found = look_back(self._lines, line, "handle it", listeners=listeners, own_first=False)
+        if found is None or line.position - found.position > 4:
+            return
+        phrase = combined("look into it", found.thing)
+        draft = Draft("promise", line.author, phrase, line.position, owner=line.author)
+        draft.cite(found.position, found.quote)
+        draft.cite(line.position, sentence.raw)
+        draft.due = due_date(sentence.text, line.day)
+        self.drafts.append(draft)
+
+    # acts
+
+    def _enact(self, line: Line, index: int, act: Act, listeners: tuple[int, ...], taken: Draft | None) -> Draft | None:
+        """The draft that an act opens or adds to, None when it is about nothing that can be named."""
+        sentence = line.sentences[index]
+        unsaid = lacks_object(act.phrase)
+        if taken is not None and act.kind in _PROMISES and (unsaid or _same_work(act, taken, index, sentence)):
+            taken.cite(line.position, sentence.raw)
+            taken.due = taken.due or due_date(sentence.text, line.day)
+            return taken
+        draft = self._draft(line, sentence, act, listeners)
+        if unsaid:
+            return self._resolve(draft, line, index, act, listeners)
+        if act.kind == "promise" and taken is None and not _ALSO.search(sentence.text):
+            answered = self._answered(draft, line)
+            if answered is not None:
+                return self._agree(answered, line, sentence)
+        if act.kind != "record" and PRONOUN.search(act.phrase):
+            self._complete(draft, line, index, act, listeners)
+        return self._keep(draft)
+
+    def _keep(self, draft: Draft) -> Draft:
+        self.drafts.append(draft)
+        return draft
+
+    def _draft(self, line: Line, sentence: Sentence, act: Act, listeners: tuple[int, ...]) -> Draft:
+        """A new draft by what the act itself says."""
+        draft = Draft(act.kind, line.author, act.phrase, line.position, hedged=act.hedged)
+        if act.kind in ("record", "assign"):
+            draft.listeners = self._names.found(act.named or "")
+            draft.owner = draft.listeners[0] if draft.listeners else None
+        elif act.kind == "ask":
+            draft.listeners, draft.guessed = self._asked(line, sentence, act, listeners)
+            if not draft.guessed and len(draft.listeners) == 1:
+                draft.owner = draft.listeners[0]
+            draft.asks_for_answer = first_word(act.phrase) in _WANTS_ANSWER
+        elif act.kind in _PROMISES:
+            draft.owner = line.author
+            draft.listeners = listeners
+        draft.laughing = is_laughing(sentence.text)
+        draft.due = due_date(sentence.text, line.day)
+        draft.cite(line.position, sentence.raw)
+        return draft
+
+    def _answered(self, draft: Draft, line: Line) -> Draft | None:
+        """The waiting request that a promise fulfils in other words."""
+        for pending in reversed(self.drafts[-20:]):
+            if not pending.is_open or pending.speaker == line.author or pending.kind not in _REQUESTS:
+                continue
+            if line.position - pending.touched > 8:
+                continue
+            shared = len(content_words(pending.phrase) & content_words(draft.phrase))
+            asked = line.author in pending.listeners and not pending.guessed
+            first_reply = line.position - pending.position <= 3 and len(pending.listeners) == 1
+            if shared >= 2 or (asked and (shared or first_reply)):
+                return pending
+        return None
+
+    # what "it" is
+
+    def _resolve(self, draft: Draft, line: Line, index: int, act: Act, listeners: tuple[int, ...]) -> Draft | None:
+        """Find what "it" is: in the message itself, in a waiting draft, or in what was said before."""
+        here = next((d for d in reversed(self.drafts[-8:]) if d.position == line.position and not d.dropped), None)
+        if (
+            here is not None
+            and here.kind in ("duty", "idea", "ask_any", "plan")
+            and act.kind
+            in (
+                "ask",
+                "promise",
+                "ask_any",
+            )
+        ):
+            return self._attach(here, draft, line)
+        found = earlier_in_message(line, index, act)
+        pending = self._pending(draft, line) if found is None else None
+        if pending is not None:
+            return self._attach(pending, draft, line)
+        if found is None:
+            own_first = act.kind not in ("promise", "plan")
+            found = look_back(self._lines, line, act.phrase, listeners=listeners, own_first=own_first)
+        if found is None:
+            return self._keep(draft) if act.kind == "record" else None
+        begun = told_in_pieces(self._lines, line, found, act.phrase)
+        for piece in begun:
+            draft.cite(piece.position, piece.quote)
+        draft.phrase = combined(act.phrase, begun[-1].thing if begun else found.thing)
+        draft.cite(found.position, found.quote)
+        draft.unclear = line.position - found.position > 3 and found.thing.form != "action"
+        return self._keep(draft)
+
+    def _pending(self, draft: Draft, line: Line) -> Draft | None:
+        """The recent draft that an act without an object speaks of."""
+        for pending in reversed(self.drafts[-12:]):
+            if pending.dropped or line.position - pending.touched > 8:
+                continue
+            if _may_speak_of(draft, pending, line.author):
+                return pending
+        return None
+
+    @staticmethod
+    def _attach(pending: Draft, draft: Draft, line: Line) -> Draft:
+        """Let an act without an object settle or hand on a draft that is there already."""
+        pending.cite(line.position, draft.evidence[-1][1])
+        pending.due = pending.due or draft.due
+        if draft.kind in ("promise", "plan"):
+            pending.owner, pending.accepted, pending.refused = line.author, True, False
+        elif draft.kind in ("ask", "assign", "record") and draft.listeners:
+            pending.listeners, pending.guessed = draft.listeners, draft.guessed
+            pending.owner, pending.refused = draft.owner, False
+            pending.kind, pending.speaker = draft.kind, line.author
+        elif draft.kind == "ask_any" and pending.kind in ("duty", "idea"):
+            pending.kind = "ask_any"
+        return pending
+
+    def _complete(self, draft: Draft, line: Line, index: int, act: Act, listeners: tuple[int, ...]) -> None:
+        """Make an "it" inside a phrase plain, and cite where it comes from."""
+        found = earlier_in_message(line, index, act)
+        if found is None:
+            own_first = act.kind not in ("promise", "plan")
+            found = look_back(self._lines, line, act.phrase, listeners=listeners, own_first=own_first)
+        if found is None or line.position - found.position > 4:
+            return
+        draft.phrase = completed(act.phrase, found.thing)
+        draft.cite(found.position, found.quote)
+
+
+def _same_work(act: Act, taken: Draft, index: int, sentence: Sentence) -> bool:
+    """Whether a promise in a reply only says again what the reply agreed to."""
+    if content_words(act.phrase) & content_words(taken.phrase):
+        return True
+    short = len(content_words(act.phrase)) <= 2
+    return short and index == 0 and act.kind == "promise" and not _ALSO.search(sentence.text)
+
+
+def _may_speak_of(draft: Draft, pending: Draft, author: int) -> bool:
+    """Whether "it" in `draft` can be the work of `pending`."""
+    if draft.kind in _PROMISES:
+        return pending.owner == author or (pending.speaker != author and not pending.accepted)
+    if pending.accepted and draft.kind not in ("assign", "record"):
+        return False
+    return pending.kind not in ("promise", "plan") or STANDS_FOR_ACTION.search(draft.phrase) is not None
+
+
+def _note_deadline(line: Line, opened: list[Draft]) -> None:
+    """A deadline in a sentence of its own belongs to the drafts of its message."""
+    waiting = [draft for draft in opened if draft.due is None]
+    for sentence in line.sentences if waiting else ():
+        due = due_date(sentence.text, line.day)
+        if due is not None and _SETS_DATE.search(sentence.text):
+            for draft in waiting:
+                draft.due = due
+            return

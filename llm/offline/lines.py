@@ -1,0 +1,99 @@
+"""One message in the order of its conversation, and what earlier ones speak of."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import NamedTuple
+
+from llm.offline.acts import Act
+from llm.offline.deliverables import Deliverable, deliverable_of
+from llm.offline.patterns import pattern
+from llm.offline.phrases import content_words
+from llm.offline.sentences import Sentence
+
+_LOOK_BACK = 14
+_LOOK_BACK_FOR_ACTION = 30
+STANDS_FOR_ACTION = pattern(
+    r"\b(?:the|that|this) (?:change|action|job|task|previous action|honou?rs)\b|previous action"
+)
+"""Objects that stand for something to do, not for a thing."""
+_CONTINUES = re.compile(r"(?:and|also|plus|it|they|oh and|btw|same)\b", re.IGNORECASE)
+_SEVERAL = re.compile(r"\b(?:both|them|these|those|all)\b", re.IGNORECASE)
+
+
+class Mention(NamedTuple):
+    """Something that a sentence (`quote`) of the line at `position` speaks of."""
+
+    thing: Deliverable
+    quote: str
+    position: int
+
+
+@dataclass
+class Line:
+    """`author` is a number of `Names`, `position` counts the messages of context and batch."""
+
+    position: int
+    author: int
+    sent_at: datetime
+    sentences: tuple[Sentence, ...]
+    _about: list[Mention] | None = field(default=None, repr=False)
+
+    @property
+    def day(self) -> date:
+        return self.sent_at.date()
+
+    def about(self) -> list[Mention]:
+        """What its sentences speak of, last sentence first."""
+        if self._about is None:
+            found = ((deliverable_of(sentence), sentence.raw) for sentence in reversed(self.sentences))
+            self._about = [Mention(thing, raw, self.position) for thing, raw in found if thing is not None]
+        return self._about
+
+
+def earlier_in_message(line: Line, index: int, act: Act) -> Mention | None:
+    """What the same message spoke of before the cue of `act`, which stands in its sentence `index`."""
+    raw = line.sentences[index].raw
+    thing = deliverable_of(Sentence(raw, act.before)) if len(content_words(act.before)) >= 2 else None
+    if thing is not None:
+        return Mention(thing, raw, line.position)
+    for sentence in reversed(line.sentences[:index]):
+        thing = deliverable_of(sentence)
+        if thing is not None:
+            return Mention(thing, sentence.raw, line.position)
+    return None
+
+
+def look_back(
+    lines: Sequence[Line], line: Line, phrase: str, *, listeners: tuple[int, ...], own_first: bool
+) -> Mention | None:
+    """What "it" in `phrase` most likely is, by the `lines` before `line`.
+
+    The last words of who is spoken to come first, then the speaker's own last lines (`own_first`: requests) or those
+    of others (promises), then whatever is nearest.
+    """
+    if STANDS_FOR_ACTION.search(phrase):
+        for earlier in reversed(lines[-_LOOK_BACK_FOR_ACTION:]):
+            for mention in earlier.about():
+                if mention.thing.form == "action":
+                    return mention
+    recent = lines[-_LOOK_BACK:]
+    spoken_to = [e for e in recent[-8:] if e.author in listeners]
+    preferred = [e for e in recent[-3:] if (e.author == line.author) == own_first]
+    for earlier in [*reversed(spoken_to), *reversed(preferred), *reversed(recent)]:
+        if earlier.about():
+            return earlier.about()[0]
+    return None
+
+
+def told_in_pieces(lines: Sequence[Line], line: Line, mention: Mention, phrase: str) -> list[Mention]:
+    """Where the author of `mention` began what its quote goes on with ("and it also …", "fix both"), latest first."""
+    if mention.position == line.position or not (_CONTINUES.match(mention.quote) or _SEVERAL.search(phrase)):
+        return []
+    pieces: list[Mention] = []
+    for earlier in reversed(lines[max(mention.position - 3, 0) : mention.position]):
+        if earlier.author != lines[mention.position].author or not earlier.about():
+            break
+        pieces.append(earlier.about()[0])
+    return pieces
