@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from llm.offline.cues import ANY_CUE, CUES, HANDING_ON, YOU, ActKind
 from llm.offline.names import MARK
 from llm.offline.patterns import pattern
-from llm.offline.phrases import PRONOUN, first_word, lacks_object, trim_phrase, words
+from llm.offline.phrases import PRONOUN, first_word, lacks_object, lower_article, trim_phrase, words
 from llm.offline.sentences import Sentence
 from llm.offline.verbs import base_of, is_verb
 from llm.offline.work import is_work
@@ -190,7 +190,7 @@ def _passive(text: str) -> list[Act]:
         return []
     verb = base_of(match["done"] or match["ing"] or "") or (match["noun"] or "").lower()
     thing = _THING_LEAD.sub("", match["thing"]).strip(" ,")
-    thing = re.sub(r"^(?:@§\d+[\s,:]+)+", "", thing)
+    thing = lower_article(re.sub(r"^(?:@§\d+[\s,:]+)+", "", thing))
     if not verb or verb == "give" or thing.lower() in ("i", "we", "you", "they", "he", "she", "there", ""):
         return []
     by = re.search(rf"\bby (?P<named>{MARK})", match["rest"])

@@ -77,9 +77,9 @@ def due_date(text: str, today: date) -> date | None:
 
 
 def without_deadline(text: str) -> str:
-    """`text` without a time phrase at its end."""
+    """`text` without a time phrase at its end, unless a single word would be left."""
     stripped = _TRAILING.sub("", text)
-    return stripped if len(stripped) >= 5 else text
+    return stripped if len(stripped.split()) >= 2 else text
 
 
 def _exact(text: str, today: date) -> date | None:

@@ -6,7 +6,16 @@ from typing import Literal
 
 from llm.offline.acts import acts_of
 from llm.offline.patterns import pattern, word_set
-from llm.offline.phrases import PRONOUN, content_words, first_word, is_generic, lacks_object, trim_phrase, with_object
+from llm.offline.phrases import (
+    PRONOUN,
+    content_words,
+    first_word,
+    is_generic,
+    lacks_object,
+    lower_article,
+    trim_phrase,
+    with_object,
+)
 from llm.offline.sentences import Sentence
 from llm.offline.verbs import is_verb
 
@@ -88,13 +97,13 @@ def _thing(text: str) -> Deliverable | None:
         return None
     match = _SUBJECT.match(text)
     if match and content_words(match["subject"]):
-        return Deliverable(_lower_article(match["subject"]) + _said(match["rest"]), "thing")
+        return Deliverable(lower_article(match["subject"]) + _said(match["rest"]), "thing")
     match = _OBJECT.match(text)
     if match and content_words(match["object"]):
-        return Deliverable(_lower_article(_shorten(match["object"])), "thing")
+        return Deliverable(lower_article(_shorten(match["object"])), "thing")
     if _PERSONAL.match(text):
         return None
-    return Deliverable(_lower_article(_shorten(text)), "clause")
+    return Deliverable(lower_article(_shorten(text)), "clause")
 
 
 def _said(rest: str) -> str:
@@ -112,15 +121,6 @@ def _shorten(text: str) -> str:
     found = text.split()
     short = " ".join(found[:14])
     return short.rstrip(" ,;:.!?(-")
-
-
-def _lower_article(text: str) -> str:
-    head, _, rest = text.partition(" ")
-    return (
-        f"{head.lower()} {rest}"
-        if rest and head in ("The", "A", "An", "Our", "My", "This", "That", "Some", "Your")
-        else text
-    )
 
 
 def combined(phrase: str, found: Deliverable) -> str:

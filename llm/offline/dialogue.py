@@ -140,7 +140,7 @@ class Dialogue:
     def _enact(self, line: Line, index: int, act: Act, listeners: tuple[int, ...], taken: Draft | None) -> Draft | None:
         """The draft that an act opens or adds to, None when it is about nothing that can be named."""
         sentence = line.sentences[index]
-        unsaid = lacks_object(act.phrase)
+        unsaid = lacks_object(act.phrase) and (act.kind != "record" or PRONOUN.search(act.phrase) is not None)
         if taken is not None and act.kind in _PROMISES and (unsaid or _same_work(act, taken, index, sentence)):
             taken.cite(line.position, sentence.raw)
             taken.due = taken.due or due_date(sentence.text, line.day)

@@ -76,7 +76,7 @@ class Names:
 
     def mark(self, text: str) -> str:
         """`text` with every known name replaced by its mark; a name without `@` must be written as its owner does."""
-        marked = _WORD.sub(self._replace, text)
+        marked = _WORD.sub(self._replace, text.replace("@§", "@ §"))
         return self._join_surnames(marked)
 
     def _replace(self, match: re.Match[str]) -> str:

@@ -152,9 +152,16 @@ def with_object(phrase: str, thing: str) -> str:
     return f"{phrase} {thing}"
 
 
+_ARTICLES = word_set("The A An Our My This That Some Your These Those All")
 _PERSONS = {"me": "{speaker}", "my": "{speaker}'s", "mine": "{speaker}'s", "myself": ""}
 _PERSON = re.compile(r"\b(me|my|mine|myself)\b", re.IGNORECASE)
 _YOU = re.compile(r"\b(you|your)\b", re.IGNORECASE)
+
+
+def lower_article(text: str) -> str:
+    """A sentence's beginning as it reads inside another one: "The wiki" as "the wiki"."""
+    head, _, rest = text.partition(" ")
+    return f"{head.lower()} {rest}" if rest and head in _ARTICLES else text
 
 
 def in_third_person(phrase: str, speaker: str, listener: str | None) -> str:
