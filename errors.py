@@ -118,7 +118,7 @@ class FailureRule:
 
 
 MODEL_FAILURES: dict[FailureKind, FailureRule] = {
-    "rate_limited": FailureRule(True, True, False, "The provider limits the rate; the batch waits by itself."),
+    "rate_limited": FailureRule(True, False, False, "The provider limits the rate; the batch waits by itself."),
     "quota_exhausted": FailureRule(
         True, True, True, "The account's quota is used up: raise it at the provider, then resume or retry the run."
     ),

@@ -7,7 +7,7 @@ from temporalio import activity
 from activities.attempts import step
 from activities.resources import Resources
 from analysis.prompts import DEFAULT_SYSTEM_PROMPT, PROMPT_VERSION
-from db import configuration, lifecycle, runs
+from db import answers, configuration, lifecycle, runs
 from db.lifecycle import RunError
 from errors import BadRequest, Refusal
 from logs import logger
@@ -146,7 +146,8 @@ async def _retry(held: runs.LockedRun) -> None:
 async def _apply(held: runs.LockedRun, command: contract.RunCommand) -> None:
     match command.name:
         case "pause":
-            await lifecycle.pause(held, command.reason, _error(command.error), draining=command.in_flight > 0)
+            error = None if command.error is None else await _explained(held, command.error)
+            await lifecycle.pause(held, command.reason, error, draining=command.in_flight > 0)
         case "resume":
             await lifecycle.resume(held)
         case "cancel":
@@ -160,8 +161,10 @@ async def _apply(held: runs.LockedRun, command: contract.RunCommand) -> None:
             await lifecycle.close(held)
 
 
-def _error(info: contract.ErrorInfo | None) -> RunError | None:
-    return None if info is None else RunError(info.code, info.message, info.hint)
+async def _explained(held: runs.LockedRun, error: contract.ErrorInfo) -> RunError:
+    """The error with what the provider said. That stays out of the history, so it is read from the row of the call."""
+    message = error.message or await answers.last_failure(held.session, held.run.id) or error.code
+    return RunError(error.code, message, error.hint or "Read the worker's log, then retry the run.")
 
 
 def _name_of(command: contract.RunCommand) -> str:

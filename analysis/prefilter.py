@@ -58,3 +58,13 @@ def keyword_pattern(keywords: Sequence[str]) -> str | None:
 def _escape(keyword: str) -> str:
     """The keyword as literal text, any white space in it standing for any white space."""
     return r"\s+".join(re.sub(r"([^\w])", r"\\\1", word) for word in keyword.split())
+
+
+def matched_keywords(keywords: Sequence[str], body: str) -> list[str]:
+    """The keywords that stand in the text as whole words, in their order."""
+    return [keyword for keyword in keywords if keyword.strip() and _in_text(keyword, body)]
+
+
+def _in_text(keyword: str, body: str) -> bool:
+    literal = r"\s+".join(re.escape(word) for word in keyword.split())
+    return re.search(rf"(?<!\w){literal}(?!\w)", body, re.IGNORECASE) is not None

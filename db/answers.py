@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from analysis.verdicts import RunHealth
 from models.run import ModelCall, ModelResponse
 
 
@@ -44,7 +45,15 @@ async def keep(session: AsyncSession, response: ModelResponse) -> None:
 
 
 async def count_attempt(
-    session: AsyncSession, call_id: UUID, run_id: UUID, batch_no: int, *, model: str, outcome: str, usage: Usage
+    session: AsyncSession,
+    call_id: UUID,
+    run_id: UUID,
+    batch_no: int,
+    *,
+    model: str,
+    outcome: str,
+    detail: str | None,
+    usage: Usage,
 ) -> None:
     """Record an attempt once (by `call_id`), and add what it used to the batch and the run.
 
@@ -55,6 +64,7 @@ async def count_attempt(
         run_id=run_id,
         batch_no=batch_no,
         outcome=outcome,
+        detail=detail,
         requests=usage.requests,
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
@@ -70,6 +80,7 @@ async def count_attempt(
         "run": run_id,
         "batch_no": batch_no,
         "model": model,
+        "detail": detail,
         "requests": usage.requests,
         "input": usage.input_tokens,
         "output": usage.output_tokens,
@@ -84,6 +95,7 @@ _add_to_batch = text(
     """
     UPDATE analysis_batches SET
         model = :model,
+        error = :detail,
         latency_ms = CAST(:latency AS integer),
         cost_usd = CASE WHEN llm_requests = 0 THEN CAST(:cost AS numeric)
                         ELSE cost_usd + CAST(:cost AS numeric) END,
@@ -135,18 +147,10 @@ async def open_attempt(session: AsyncSession, run_id: UUID, batch_no: int, finge
     )
 
 
-@dataclass(frozen=True)
-class ProviderHealth:
-    """What the run's attempts say of its provider. `failures` are those that say something of the provider, since its
-    last success or since `since`."""
-
-    ever_answered: bool
-    failures: int
-    first_failure_at: datetime | None
-
-
-async def provider_health(session: AsyncSession, run_id: UUID, kinds: Sequence[str], since: datetime) -> ProviderHealth:
-    """Count the failures of the given kinds after the run's last success and after `since` (its start or resume)."""
+async def health(
+    session: AsyncSession, run_id: UUID, batch_no: int, kinds: Sequence[str], since: datetime
+) -> RunHealth:
+    """What the run's calls say of its provider: failures of these kinds after its last success and `since`."""
     answered = await session.scalar(
         select(func.max(ModelCall.at)).where(col(ModelCall.run_id) == run_id, col(ModelCall.outcome) == "answered")
     )
@@ -158,10 +162,21 @@ async def provider_health(session: AsyncSession, run_id: UUID, kinds: Sequence[s
             )
         )
     ).one()
-    return ProviderHealth(answered is not None, count, first)
+    return RunHealth(answered, count, first, await _batch_failures(session, run_id, batch_no, since))
 
 
-async def batch_failures(session: AsyncSession, run_id: UUID, batch_no: int, since: datetime) -> list[datetime]:
+async def last_failure(session: AsyncSession, run_id: UUID) -> str | None:
+    """What the attempt that failed last had to say."""
+    query = (
+        select(ModelCall.detail)
+        .where(col(ModelCall.run_id) == run_id, col(ModelCall.outcome) != "answered")
+        .order_by(col(ModelCall.at).desc())
+        .limit(1)
+    )
+    return (await session.exec(query)).one_or_none()
+
+
+async def _batch_failures(session: AsyncSession, run_id: UUID, batch_no: int, since: datetime) -> list[datetime]:
     """When attempts at this batch failed, oldest first, since the run's start or resume."""
     query = (
         select(ModelCall.at)

@@ -1,10 +1,10 @@
 """The rows of batches: planned, asked, settled."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -15,24 +15,37 @@ from models.conversation import ChatMessage
 from models.message import Message
 from models.run import AnalysisBatch
 
-_placed = text(
-    """
+PLACES = """
     SELECT id, source_id, channel, unit, min(sent_at) OVER (PARTITION BY source_id, channel, unit) AS unit_start
-    FROM (
-        SELECT message.id, source_id, channel, sent_at, coalesce(thread_id, external_id) AS unit
-        FROM run_message_chunks AS chunk
+    FROM (SELECT id, source_id, channel, sent_at, coalesce(thread_id, external_id) AS unit FROM kept) AS kept
+    ORDER BY source_id, channel, unit_start, unit, sent_at, id
+"""
+"""The places of the messages of a common table expression `kept`, in the order of the plan."""
+
+_placed = text(
+    f"""
+    WITH kept AS (
+        SELECT message.* FROM run_message_chunks AS chunk
         CROSS JOIN LATERAL unnest(chunk.kept_ids) AS kept (id)
         JOIN messages AS message ON message.id = kept.id
         WHERE chunk.run_id = :run
-    ) AS kept
-    ORDER BY source_id, channel, unit_start, unit, sent_at, id
-    """
+    )
+    {PLACES}
+    """  # noqa: S608 - the part put in is a constant of the code
 )
 
 
 async def placed_messages(session: AsyncSession, run_id: UUID) -> AsyncIterator[Sequence[Placed]]:
     """The messages that passed the prefilter, in the order of the plan, some thousands at a time."""
-    rows = await session.stream(_placed, {"run": run_id}, execution_options={"yield_per": 5000})
+    async for part in places(session, _placed, {"run": run_id}):
+        yield part
+
+
+async def places(
+    session: AsyncSession, query: TextClause, values: Mapping[str, object]
+) -> AsyncIterator[Sequence[Placed]]:
+    """What a query that ends in `PLACES` finds, some thousands at a time."""
+    rows = await session.stream(query, values, execution_options={"yield_per": 5000})
     async for part in rows.partitions():
         yield [Placed(row[0], row[1], row[2], row[3], row[4]) for row in part]
 

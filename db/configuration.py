@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from analysis.costs import Price
 from errors import BadRequest
 from models.agent import AgentConfig, AgentTaskAssignment, LLMProvider, TaskConfig
 from models.project import ProjectConfig
@@ -94,3 +95,10 @@ async def load(session: AsyncSession, assignment_id: UUID, project_id: UUID | No
 async def provider(session: AsyncSession, provider_id: UUID) -> LLMProvider | None:
     """The provider as it is now: its connection, limits and price are live."""
     return await session.get(LLMProvider, provider_id)
+
+
+def own_price(provider: LLMProvider) -> Price | None:
+    """The provider's own price, where it has one."""
+    if provider.input_price_per_mtok is None or provider.output_price_per_mtok is None:
+        return None
+    return Price(provider.input_price_per_mtok, provider.output_price_per_mtok)

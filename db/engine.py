@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Self
 
 import asyncpg
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -55,6 +56,12 @@ class Database:
     @classmethod
     def from_settings(cls, settings: Settings) -> "Database":
         return cls(settings.database_url.get_secret_value(), pool_size=settings.database_pool_size)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:

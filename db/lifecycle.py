@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import func, text
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
@@ -135,16 +135,21 @@ async def fail(held: runs.LockedRun, error: RunError) -> None:
     await held.record("run_failed", {"id": str(run.id), "status": run.status, "error": run.error_log})
 
 
-async def retry(held: runs.LockedRun) -> None:
-    """completed with failed batches, or failed → running, with the failed batches waiting again.
-
-    409 `nothing_to_retry` for a completed run without failed batches, `run_overlap` where another run took the window.
-    """
+async def check_retry(held: runs.LockedRun) -> None:
+    """409 where the state forbids a retry, `nothing_to_retry` for a completed run without failed batches,
+    `run_overlap` where another run took a failed one's window."""
     run = held.run
+    transitions.check("retry", run)
     if run.status == "completed" and not run.batches_failed:
         raise Conflict("nothing_to_retry", "No batch of this run failed.")
     if run.status == "failed" and await runs.find_overlap(held.session, run):
         raise await runs.overlap(held.session, run)
+
+
+async def retry(held: runs.LockedRun) -> None:
+    """completed with failed batches, or failed → running, with the failed batches waiting again."""
+    run = held.run
+    await check_retry(held)
     held.move("retry")
     run.stage = _stage_of_work(run)
     run.completed_at = None
@@ -169,19 +174,26 @@ async def retry(held: runs.LockedRun) -> None:
         raise
 
 
+async def check_close(held: runs.LockedRun) -> None:
+    """409 where the state forbids a close, or `proposals_pending` while a decision is missing (rows, not counters)."""
+    transitions.check("close", held.run)
+    pending = (
+        await held.session.exec(
+            select(func.count())
+            .select_from(TaskProposal)
+            .where(col(TaskProposal.run_id) == held.run.id, col(TaskProposal.status) == "pending")
+        )
+    ).one()
+    if pending:
+        raise Conflict("proposals_pending", f"{pending} proposals are still to be decided.", proposals_pending=pending)
+
+
 async def close(held: runs.LockedRun) -> None:
-    """→ closed, with the figures of the run; 409 `proposals_pending` while a decision is missing."""
+    """→ closed, with the figures of the run, computed from its rows."""
     run = held.run
-    if run.status in ("completed", "reviewed", "failed", "cancelled"):
-        rows = await held.session.exec(select(TaskProposal).where(col(TaskProposal.run_id) == run.id))
-        proposals = [_reviewed(row) for row in rows.all()]
-        pending = sum(proposal.status == "pending" for proposal in proposals)
-        if pending:
-            raise Conflict(
-                "proposals_pending", f"{pending} proposals are still to be decided.", proposals_pending=pending
-            )
-    else:
-        proposals = []
+    await check_close(held)
+    rows = await held.session.exec(select(TaskProposal).where(col(TaskProposal.run_id) == run.id))
+    proposals = [_reviewed(row) for row in rows.all()]
     held.move("close")
     run.closed_at = now()
     run.stage = "finished"

@@ -1,20 +1,21 @@
 """The rows of runs: locked for a change, created without overlap, found."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import ColumnElement, func, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import outbox, transitions
 from db.engine import Database
 from errors import Conflict, NotFound
 from models.run import NO_PROJECT, OPEN_FOR_OVERLAP, AnalysisRun
-from models.values import RunStage
+from models.values import RunStage, RunStatus, TriggerType
 
 
 class LockedRun:
@@ -135,3 +136,46 @@ async def overlap(session: AsyncSession, run: AnalysisRun) -> Conflict:
         else ("Another run that is open has a part of this window.")
     )
     return Conflict("run_overlap", detail, conflicting_run_id=str(other) if other else None)
+
+
+def conditions(
+    *,
+    status: RunStatus | None = None,
+    trigger_type: TriggerType | None = None,
+    project_config_id: UUID | None = None,
+    created_after: datetime | None = None,
+    created_before: datetime | None = None,
+) -> list[ColumnElement[bool]]:
+    """What a list is filtered by; None filters nothing."""
+    wanted: list[ColumnElement[bool]] = []
+    if status is not None:
+        wanted.append(col(AnalysisRun.status) == status)
+    if trigger_type is not None:
+        wanted.append(col(AnalysisRun.trigger_type) == trigger_type)
+    if project_config_id is not None:
+        wanted.append(col(AnalysisRun.project_config_id) == project_config_id)
+    if created_after is not None:
+        wanted.append(col(AnalysisRun.created_at) >= created_after)
+    if created_before is not None:
+        wanted.append(col(AnalysisRun.created_at) < created_before)
+    return wanted
+
+
+async def listed(
+    session: AsyncSession,
+    wanted: Sequence[ColumnElement[bool]],
+    *,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[AnalysisRun]:
+    """Runs, the newest first, after the (created_at, id) of the page before."""
+    order = (col(AnalysisRun.created_at), col(AnalysisRun.id))
+    query = select(AnalysisRun).where(*wanted)
+    if after is not None:
+        query = query.where(tuple_(*order) < after)
+    query = query.order_by(*(column.desc() for column in order)).limit(limit)
+    return list((await session.exec(query)).all())
+
+
+async def count(session: AsyncSession, wanted: Sequence[ColumnElement[bool]]) -> int:
+    return (await session.exec(select(func.count()).select_from(AnalysisRun).where(*wanted))).one()

@@ -1,5 +1,6 @@
 """A run's window: its messages pinned in chunks, then filtered chunk by chunk, set by set, in the database."""
 
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -8,6 +9,8 @@ from sqlalchemy.types import ARRAY, Boolean, Integer, Text, Uuid
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from analysis import prefilter
+from analysis.batches import Placed
+from db.batches import PLACES, places
 from models.base import Timestamp
 from models.run import AnalysisRun
 
@@ -109,6 +112,14 @@ _preview = text(
     """  # noqa: S608 - the parts put in are constants of the code
 ).bindparams(*_window_parameters, *_rule_parameters)
 
+_preview_places = text(
+    f"""
+    WITH body AS (SELECT *, {_BODY} FROM messages WHERE {_IN_WINDOW}),
+    kept AS (SELECT * FROM body WHERE {_DROPPED} IS NULL)
+    {PLACES}
+    """  # noqa: S608 - the parts put in are constants of the code
+).bindparams(*_window_parameters, *_rule_parameters)
+
 
 @dataclass(frozen=True)
 class Preview:
@@ -187,3 +198,12 @@ async def preview(session: AsyncSession, run: AnalysisRun, rules: prefilter.Rule
         characters=sum(size for _, size in kept),
         filtered_by_reason={str(reason): int(count) for reason, count, _ in rows if reason},
     )
+
+
+async def preview_places(
+    session: AsyncSession, run: AnalysisRun, rules: prefilter.Rules
+) -> AsyncIterator[Sequence[Placed]]:
+    """The places of the messages that a run would batch, in the order of its plan; stores nothing."""
+    values = {**_window_values(run), "active": rules.active, "keywords": rules.keywords}
+    async for part in places(session, _preview_places, values):
+        yield part

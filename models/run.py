@@ -179,6 +179,7 @@ class ModelCall(SQLModel, table=True):
     run_id: UUID = Field(foreign_key="analysis_runs.id", ondelete="CASCADE")
     batch_no: int
     outcome: str = text_column()
+    detail: str | None = text_column(nullable=True)
     requests: int = count_column()
     input_tokens: int = count_column()
     output_tokens: int = count_column()

@@ -1,0 +1,45 @@
+# Everything starts from a virtual environment that `requirements.lock` describes; each target makes it where it lacks.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+TESTS ?= tests
+# Each pytest process starts its own servers; two fit two cores.
+WORKERS ?= 2
+
+.PHONY: demo dev test lint format lock clean
+
+demo: $(READY)
+	$(BIN)/gleaner demo
+
+dev: $(READY)
+	$(BIN)/gleaner dev
+
+test: $(READY)
+	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile $(TESTS)
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Takes the newest versions that pyproject.toml allows, with their hashes and without the address of any index.
+lock: $(READY)
+	$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --universal \
+		--python-version 3.11 --no-annotate --no-header --quiet --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) .gleaner *.egg-info
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@

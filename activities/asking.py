@@ -1,0 +1,222 @@
+"""Asking the model: one call with its place at the provider, its pace, its storage and its count."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from typing import Literal, TypeVar
+from uuid import UUID
+
+from activities.questions import Question
+from activities.resources import Resources
+from db import answers, limiter, runs
+from db.configuration import own_price
+from db.engine import is_outage
+from errors import FailureKind, ModelFailure
+from llm.extraction import CallRecord, ExtractionCall, extract
+from llm.providers import ProviderConnection, check_target
+from logs import logger
+from models.agent import LLMProvider
+from models.base import new_id, now
+from models.run import ModelResponse
+from workflows import contract
+
+Result = TypeVar("Result")
+
+RENEW_SECONDS = 3.0
+LONGEST_WAIT_SECONDS = 2.0
+"""Between two looks at a limiter that says no: others may free it, the run may be paused."""
+STORE_PATIENCE_SECONDS = 600.0
+"""How long an answer that can't be stored is kept and tried again."""
+PAUSE_WITHOUT_RETRY_AFTER = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
+"""Seconds for which a 429 that names no time closes the limiter, longer each time in a row."""
+
+_log = logger("gleaner.worker")
+
+
+class _RunHeldError(Exception):
+    """The run stopped running while this attempt waited for its turn."""
+
+
+class Asking:
+    """One attempt's dealings with the provider. Every request of it is counted, failed ones too."""
+
+    def __init__(self, resources: Resources, ref: contract.BatchRef, *, holder: UUID) -> None:
+        self._database = resources.database
+        self._vault = resources.vault
+        self._allow_private = resources.settings.allow_private_targets
+        self._ref = ref
+        self.holder = holder
+        self.working_since: datetime = now()
+
+    async def ask(self, question: Question) -> int | None:
+        """Get an answer and store it; returns how many proposals it holds, or None when the run isn't running.
+
+        A 429 closes the provider's limiter and the attempt waits: it loses nothing. Any other failure: ModelFailure.
+        """
+        self.working_since = question.run.working_since or question.run.created_at
+        refused = 0
+        while True:
+            record = CallRecord()
+            try:
+                drafts = await extract(await self._call(question), before_request=self._turn(question), record=record)
+            except _RunHeldError:
+                await self._count(question, record, "not_called")
+                return None
+            except ModelFailure as failure:
+                await self._keep_failure(question, record, failure)
+                if failure.kind != "rate_limited":
+                    raise
+                await self._close_limiter(question.provider, failure.retry_after, refused)
+                refused += 1
+            except asyncio.CancelledError:
+                await asyncio.shield(self._count(question, record, "cancelled"))
+                raise
+            else:
+                await self._keep_answer(question, record)
+                return len(drafts)
+
+    async def _call(self, question: Question) -> ExtractionCall:
+        provider, agent = question.provider, question.agent
+        if not provider.is_active:
+            raise ModelFailure("misconfigured", f"The provider {provider.name!r} is switched off.")
+        if provider.base_url is not None:
+            await check_target(provider.base_url, allow_private=self._allow_private)
+        return ExtractionCall(
+            connection=ProviderConnection(
+                type=provider.type,
+                base_url=provider.base_url,
+                api_key=self._vault.decrypt(provider.api_key_encrypted),
+                output_mode=provider.output_mode,
+                request_timeout_seconds=provider.request_timeout_seconds,
+            ),
+            model_name=agent["model_name"],
+            prompt=question.prompt,
+            messages=question.messages,
+            temperature=agent["temperature"],
+            max_tokens=agent["max_tokens"],
+            price=own_price(provider),
+        )
+
+    def _turn(self, question: Question) -> Callable[[int], Awaitable[None]]:
+        """Wait for the limiter before each HTTP request; give up when the run stops running meanwhile."""
+
+        async def wait(tokens: int) -> None:
+            while True:
+                async with self._database.transaction() as session:
+                    if (await runs.get(session, self._ref.run_id)).status != "running":
+                        raise _RunHeldError
+                    seconds = await limiter.take(session, question.provider.id, question.limits, tokens)
+                if seconds <= 0:
+                    return
+                await asyncio.sleep(min(seconds, LONGEST_WAIT_SECONDS))
+
+        return wait
+
+    async def _close_limiter(self, provider: LLMProvider, retry_after: float | None, refused: int) -> None:
+        pauses = PAUSE_WITHOUT_RETRY_AFTER
+        seconds = retry_after if retry_after is not None else pauses[min(refused, len(pauses) - 1)]
+        async with self._database.transaction() as session:
+            await limiter.close(session, provider.id, seconds)
+
+    async def _keep_answer(self, question: Question, record: CallRecord) -> None:
+        await self._store(question, record, "answered", None)
+
+    async def _keep_failure(self, question: Question, record: CallRecord, failure: ModelFailure) -> None:
+        """Count a failed call; an answer that doesn't validate is kept too, for a parser that may read it one day."""
+        await self._store(question, record, failure.kind, failure.detail)
+
+    async def _count(self, question: Question, record: CallRecord, outcome: Literal["cancelled", "not_called"]) -> None:
+        if record.requests:
+            await self._store(question, record, outcome, None)
+
+    async def _store(
+        self,
+        question: Question,
+        record: CallRecord,
+        outcome: FailureKind | Literal["answered", "cancelled", "not_called"],
+        detail: str | None,
+    ) -> None:
+        """Write the answer and the count in one transaction, trying again for ten minutes while the database is away:
+        the answer is paid for."""
+        call_id = new_id()
+        model = record.model or question.agent["model_name"]
+        usage = answers.Usage(
+            record.requests, record.input_tokens, record.output_tokens, record.cost_usd, record.latency_ms
+        )
+
+        async def write() -> None:
+            async with self._database.transaction() as session:
+                if record.raw_answer is not None and outcome in ("answered", "bad_answer"):
+                    await answers.keep(session, _response(question, record, model))
+                await answers.count_attempt(
+                    session,
+                    call_id,
+                    self._ref.run_id,
+                    self._ref.batch_no,
+                    model=model,
+                    outcome=outcome,
+                    detail=detail,
+                    usage=usage,
+                )
+
+        await _patiently(write)
+
+    @asynccontextmanager
+    async def renewing(self) -> AsyncIterator[None]:
+        """Keep the place while the block runs."""
+
+        async def renew() -> None:
+            while True:
+                await asyncio.sleep(RENEW_SECONDS)
+                try:
+                    async with self._database.transaction() as session:
+                        await limiter.renew(session, self.holder)
+                except Exception as error:
+                    if not is_outage(error):
+                        raise
+
+        task = asyncio.create_task(renew())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def release(self) -> None:
+        """Give the place back; where the database is away it expires by itself."""
+        try:
+            async with self._database.transaction() as session:
+                await limiter.release(session, self.holder)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+
+
+def _response(question: Question, record: CallRecord, model: str) -> ModelResponse:
+    return ModelResponse(
+        fingerprint=question.fingerprint,
+        run_id=question.run.id,
+        model=model,
+        raw_answer=record.raw_answer or "",
+        input_tokens=record.input_tokens,
+        output_tokens=record.output_tokens,
+        cost_usd=record.cost_usd,
+        latency_ms=record.latency_ms,
+    )
+
+
+async def _patiently(write: Callable[[], Awaitable[Result]]) -> Result:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + STORE_PATIENCE_SECONDS
+    pause = 0.2
+    while True:
+        try:
+            return await write()
+        except Exception as error:
+            if not is_outage(error) or loop.time() >= end:
+                raise
+            _log.warning("An answer waits to be stored", error=type(error).__name__)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 5.0)

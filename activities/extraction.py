@@ -1,0 +1,145 @@
+"""One attempt at one batch: find the answer that was paid for before, or ask the model, store the answer, count it."""
+
+import asyncio
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.asking import Asking
+from activities.attempts import beating, step
+from activities.questions import Question, read_question
+from activities.resources import Resources
+from analysis.proposals import AnswerInvalidError, parse_answer
+from analysis.verdicts import PROVIDER_WIDE, judge
+from db import answers, limiter
+from errors import ModelFailure
+from logs import logger
+from models.base import new_id, now
+from workflows import contract
+
+PLACE_POLL_SECONDS = 0.5
+
+_log = logger("gleaner.worker")
+
+
+class ExtractionActivities:
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._database = resources.database
+
+    @activity.defn(name="extract_proposals")
+    @step
+    async def extract_proposals(self, ref: contract.BatchRef) -> contract.Extracted:
+        """See `contract.Extracted`; where another attempt may help, a retryable error."""
+        async with beating():
+            # The server may give up on this attempt while its call is under way and paid for. Then the call goes on,
+            # and the next attempt waits for its answer; only a cancelled run or a stopping worker ends it.
+            attempt = asyncio.create_task(self._attempt(ref))
+            try:
+                return await asyncio.shield(attempt)
+            except asyncio.CancelledError:
+                if not _given_up_by_server():
+                    attempt.cancel()
+                await asyncio.gather(attempt, return_exceptions=True)
+                raise
+
+    async def _attempt(self, ref: contract.BatchRef) -> contract.Extracted:
+        asking = Asking(self._resources, ref, holder=new_id())
+        try:
+            question = await self._place(ref, asking)
+            if question is None:
+                return contract.Extracted(outcome="not_called")
+            if question.answered:
+                return contract.Extracted(outcome="answered")
+            _tell_processing(question)
+            async with asking.renewing():
+                proposals = await asking.ask(question)
+        except ModelFailure as failure:
+            return await self._after(failure, ref, asking)
+        finally:
+            await asking.release()
+        if proposals is None:
+            return contract.Extracted(outcome="not_called")
+        _log.info(f"Generated {proposals} proposals from batch", run_id=str(ref.run_id), batch_no=ref.batch_no)
+        return contract.Extracted(outcome="answered")
+
+    async def _place(self, ref: contract.BatchRef, asking: Asking) -> Question | None:
+        """The question, once this attempt may ask it or finds its answer; None when the run isn't running."""
+        while True:
+            async with self._database.transaction() as session:
+                question = await read_question(session, ref)
+                if question is None:
+                    return None
+                if question.settled:
+                    return question
+                stored = await answers.stored(
+                    session, question.fingerprint, only_of_run=None if question.use_cache else ref.run_id
+                )
+                if stored is not None and _still_valid(stored.raw_answer, question):
+                    await answers.open_attempt(session, ref.run_id, ref.batch_no, question.fingerprint)
+                    await answers.count_cache_hit(session, ref.run_id, ref.batch_no, stored.model)
+                    question.answered = True
+                    return question
+                if await limiter.claim(
+                    session,
+                    ref.run_id,
+                    ref.batch_no,
+                    provider_id=question.provider.id,
+                    holder=asking.holder,
+                    limits=question.limits,
+                ):
+                    await answers.open_attempt(session, ref.run_id, ref.batch_no, question.fingerprint)
+                    return question
+            await asyncio.sleep(PLACE_POLL_SECONDS)
+
+    async def _after(self, failure: ModelFailure, ref: contract.BatchRef, asking: Asking) -> contract.Extracted:
+        """Judge a failed call by all that the run's calls say of the provider."""
+        async with self._database.transaction() as session:
+            health = await answers.health(session, ref.run_id, ref.batch_no, PROVIDER_WIDE, asking.working_since)
+        verdict = judge(failure.kind, health, now())
+        _log.warning(
+            "The model call failed",
+            run_id=str(ref.run_id),
+            batch_no=ref.batch_no,
+            kind=failure.kind,
+            verdict=verdict,
+        )
+        # What the provider said stays in the row of the call; the history gets the kind and the hint.
+        error = contract.ErrorInfo(code=failure.code, message="", hint=failure.rule.hint)
+        match verdict:
+            case "hopeless":
+                return contract.Extracted(outcome="hopeless", error=error)
+            case "provider_down":
+                return contract.Extracted(outcome="provider_down", error=error)
+            case "batch_fails":
+                raise ApplicationError(failure.rule.hint, type=failure.code, non_retryable=True)
+            case "try_again":
+                raise ApplicationError(failure.rule.hint, type=failure.code, category=ApplicationErrorCategory.BENIGN)
+
+
+def _given_up_by_server() -> bool:
+    """Whether only this attempt lost its place: the server timed it out, nobody wants it cancelled."""
+    details = activity.cancellation_details()
+    return (
+        details is not None
+        and (details.timed_out or details.not_found)
+        and not (details.cancel_requested or details.worker_shutdown)
+    )
+
+
+def _still_valid(raw_answer: str, question: Question) -> bool:
+    """Whether the stored answer fits the present parser."""
+    try:
+        parse_answer(raw_answer, question.prompt.refs, question.messages)
+    except AnswerInvalidError:
+        return False
+    return True
+
+
+def _tell_processing(question: Question) -> None:
+    _log.info(
+        f"Processing batch {question.batch.batch_no}/{question.run.batches_created}"
+        f" ({question.batch.message_count} messages)",
+        run_id=str(question.run.id),
+        batch_no=question.batch.batch_no,
+    )

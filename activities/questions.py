@@ -1,0 +1,82 @@
+"""What an attempt at a batch works on: its messages as a prompt, and the provider as it is now."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from analysis.fingerprints import fingerprint
+from analysis.prompts import ProjectBrief, RenderedPrompt, render
+from analysis.proposals import Answer
+from db import batches, configuration, runs
+from db.limiter import Limits
+from errors import Conflict
+from models.agent import LLMProvider
+from models.conversation import ChatMessage
+from models.run import AnalysisBatch, AnalysisRun
+from workflows import contract
+
+_OUTPUT_SCHEMA = Answer.model_json_schema()
+
+
+@dataclass
+class Question:
+    """A batch as a question. `settled`: somebody settled the batch already; `answered`: its answer is stored."""
+
+    run: AnalysisRun
+    batch: AnalysisBatch
+    provider: LLMProvider
+    messages: list[ChatMessage]
+    prompt: RenderedPrompt
+    fingerprint: str
+    settled: bool = False
+    answered: bool = False
+
+    @property
+    def agent(self) -> dict[str, Any]:
+        agent: dict[str, Any] = self.run.config_snapshot["agent"]
+        return agent
+
+    @property
+    def use_cache(self) -> bool:
+        return bool(self.run.options.get("use_cache", True))
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            self.provider.max_requests_per_minute, self.provider.max_tokens_per_minute, self.provider.max_concurrency
+        )
+
+
+async def read_question(session: AsyncSession, ref: contract.BatchRef) -> Question | None:
+    """The batch's question; None unless the run is running. Conflict when its provider is gone."""
+    run = await runs.get(session, ref.run_id)
+    if run.status != "running":
+        return None
+    batch = await batches.get(session, ref.run_id, ref.batch_no)
+    provider = await configuration.provider(session, run.config_snapshot["provider"]["id"])
+    if provider is None:
+        raise Conflict("provider_gone", "The run's provider does not exist any more.")
+    messages = await batches.messages(session, batch.message_ids)
+    gap = int(run.options["time_gap_seconds"])
+    prompt = render(
+        messages,
+        system_prompt=run.config_snapshot["agent"]["system_prompt"],
+        project=_brief(run.config_snapshot.get("project")),
+        time_gap_seconds=gap,
+    )
+    name = fingerprint(messages, snapshot=run.config_snapshot, output_schema=_OUTPUT_SCHEMA, layout=gap)
+    settled = batch.status not in ("waiting", "running")
+    return Question(run, batch, provider, messages, prompt, name, settled=settled, answered=settled)
+
+
+def _brief(project: dict[str, Any] | None) -> ProjectBrief | None:
+    if project is None:
+        return None
+    return ProjectBrief(
+        name=project["name"],
+        description=project["description"],
+        keywords=tuple(project["keywords"]),
+        glossary=project["glossary"],
+        components=tuple(str(component.get("name", "")) for component in project["components"]),
+    )

@@ -1,0 +1,110 @@
+"""Turn stored answers into proposals, one transaction a batch."""
+
+from temporalio import activity
+
+from activities.attempts import step
+from activities.resources import Resources
+from analysis.prefilter import matched_keywords
+from analysis.proposals import AnswerInvalidError, ProposalDraft, parse_answer, refs_of
+from db import answers, batches, runs
+from errors import Conflict
+from logs import logger
+from models.conversation import ChatMessage
+from models.proposal import TaskProposal
+from models.run import AnalysisBatch, AnalysisRun
+from workflows import contract
+
+_log = logger("gleaner.worker")
+
+
+class SavingActivities:
+    def __init__(self, resources: Resources) -> None:
+        self._database = resources.database
+
+    @activity.defn(name="save_proposals")
+    @step
+    async def save_proposals(self, ref: contract.BatchRef) -> contract.BatchSettled:
+        """Store the proposals of the batch's answer, settle the batch, count and tell: all of it or nothing."""
+        async with self._database.transaction() as session:
+            run = await runs.get(session, ref.run_id)
+            batch = await batches.get(session, ref.run_id, ref.batch_no)
+            answer = await answers.stored(session, batch.fingerprint or "", only_of_run=None)
+            if answer is None:
+                raise Conflict("answer_missing", "The batch has no stored answer.")
+            messages = await batches.messages(session, batch.message_ids)
+            drafts = _drafts(answer.raw_answer, messages, float(run.options.get("min_confidence", 0)))
+            async with runs.holding(session, ref.run_id) as held:
+                settling = await batches.lock_unsettled(held, ref.batch_no)
+                if settling is not None:
+                    texts = {message.id: message.text for message in messages}
+                    session.add_all(
+                        _row(held.run, settling, ordinal, draft, " ".join(texts[i] for i in draft.source_message_ids))
+                        for ordinal, draft in enumerate(drafts, 1)
+                    )
+                    await batches.settle(held, settling, proposals=len(drafts))
+                settled = _settled(held.run, settling, len(drafts))
+        if settled.counted:
+            _tell_saved(ref, len(drafts))
+        return settled
+
+    @activity.defn(name="fail_batch")
+    @step
+    async def fail_batch(self, failure: contract.BatchFailure) -> contract.BatchSettled:
+        """Record that a batch failed for good, with the reason that its last attempt left on the row."""
+        async with runs.locked(self._database, failure.run_id) as held:
+            settling = await batches.lock_unsettled(held, failure.batch_no)
+            if settling is not None:
+                await batches.settle(held, settling, error=settling.error or failure.error)
+            return _settled(held.run, settling, 0)
+
+
+def _drafts(raw_answer: str, messages: list[ChatMessage], min_confidence: float) -> list[ProposalDraft]:
+    try:
+        drafts = parse_answer(raw_answer, refs_of(messages), messages)
+    except AnswerInvalidError as invalid:
+        raise Conflict("answer_invalid", "The stored answer does not fit the present schema.") from invalid
+    return [draft for draft in drafts if draft.confidence >= min_confidence]
+
+
+def _row(run: AnalysisRun, batch: AnalysisBatch, ordinal: int, draft: ProposalDraft, evidence: str) -> TaskProposal:
+    snapshot = run.config_snapshot
+    keywords = (snapshot.get("project") or {}).get("keywords", [])
+    return TaskProposal(
+        run_id=run.id,
+        batch_no=batch.batch_no,
+        ordinal=ordinal,
+        proposed_title=draft.title,
+        proposed_description=draft.description,
+        proposed_priority=draft.priority,
+        proposed_category=draft.category,
+        proposed_tags=list(draft.tags),
+        proposed_assignee=draft.assignee,
+        due_date=draft.due_date,
+        confidence=draft.confidence,
+        reasoning=draft.reasoning,
+        llm_recommendation=draft.recommendation,
+        source_message_ids=list(draft.source_message_ids),
+        evidence=[{"message_id": str(message_id), "quote": quote} for message_id, quote in draft.evidence],
+        message_count=draft.message_count,
+        time_span_seconds=draft.time_span_seconds,
+        project_config_id=run.project_config_id,
+        project_keywords_matched=matched_keywords(keywords, evidence),
+        model=batch.model or snapshot["agent"]["model_name"],
+        prompt_version=snapshot["prompt_version"],
+    )
+
+
+def _settled(run: AnalysisRun, batch: AnalysisBatch | None, proposals: int) -> contract.BatchSettled:
+    return contract.BatchSettled(
+        counted=batch is not None,
+        proposals=proposals if batch is not None else 0,
+        proposals_pending=run.proposals_pending,
+        batches_failed=run.batches_failed,
+    )
+
+
+def _tell_saved(ref: contract.BatchRef, count: int) -> None:
+    _log.info(f"Saved {count} proposals", run_id=str(ref.run_id), batch_no=ref.batch_no)
+    _log.info(
+        f"Batch {ref.batch_no} completed, created {count} proposals", run_id=str(ref.run_id), batch_no=ref.batch_no
+    )

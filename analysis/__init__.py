@@ -1,0 +1,1 @@
+"""The domain: pure functions over plain values, without I/O."""

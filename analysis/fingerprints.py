@@ -1,0 +1,35 @@
+"""The name of a question: everything that shapes a model's answer, and nothing that doesn't."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from models.conversation import ChatMessage
+
+
+def fingerprint(
+    messages: Sequence[ChatMessage], *, snapshot: Mapping[str, Any], output_schema: Mapping[str, Any], layout: object
+) -> str:
+    """SHA-256, in hex, of the messages in order, the run's meaning (model, prompts, settings, project) and the schema
+    of the answer. The rendered prompt is left out: its fences are random."""
+    agent = snapshot["agent"]
+    parts = {
+        "messages": [[str(message.id), _content(message)] for message in messages],
+        "provider_type": snapshot["provider"]["type"],
+        "model": agent["model_name"],
+        "system_prompt": agent["system_prompt"],
+        "temperature": agent["temperature"],
+        "max_tokens": agent["max_tokens"],
+        "prompt_version": snapshot["prompt_version"],
+        "project": snapshot["project"],
+        "output_schema": output_schema,
+        "layout": layout,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _content(message: ChatMessage) -> str:
+    """What a prompt shows of a message, shortened."""
+    shown = json.dumps([message.author, message.sent_at.isoformat(), message.text])
+    return hashlib.sha256(shown.encode(errors="surrogatepass")).hexdigest()[:32]

@@ -1,0 +1,128 @@
+"""What the API asks of Temporal, each within a bound, each failure as 503 `temporal_unavailable`."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+from uuid import UUID
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import TemporalError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from errors import Unavailable
+from models.run import AnalysisRun
+from settings import Settings
+from temporal_client import connect
+from workflows import contract
+
+Result = TypeVar("Result")
+
+CALL_SECONDS = 3.0
+QUERY_SECONDS = 1.0
+
+
+class TemporalGateway:
+    """A client that connects at its first use and survives the server's absence."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: Client | None = None
+
+    async def check(self) -> None:
+        """Return if the server answers; 503 if not."""
+        client = await self._connected()
+        await _bounded(client.service_client.check_health(), CALL_SECONDS)
+
+    async def start(self, run: AnalysisRun) -> None:
+        """Open the run's workflow. One that is open already is the same wish: the row decides who may start."""
+        try:
+            await _bounded(self._start(run, WorkflowIDConflictPolicy.FAIL, None, []), CALL_SECONDS)
+        except WorkflowAlreadyStartedError:
+            return
+
+    async def signal(self, run: AnalysisRun, name: str, *arguments: object) -> None:
+        """Signal the run's workflow, opening an execution where none is (after a failure, or a terminate)."""
+        await _bounded(self._start(run, WorkflowIDConflictPolicy.USE_EXISTING, name, list(arguments)), CALL_SECONDS)
+
+    async def cancel(self, run_id: UUID) -> None:
+        """Ask the run's workflow to cancel itself; none open is fine."""
+        try:
+            await _bounded((await self._handle(run_id)).cancel(), CALL_SECONDS)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+
+    async def progress(self, run_id: UUID) -> contract.ProgressReport | None:
+        """What the run's workflow knows; None where it doesn't answer within a second."""
+        try:
+            handle = await self._handle(run_id)
+            query = handle.query("progress", result_type=contract.ProgressReport)
+            report: contract.ProgressReport = await asyncio.wait_for(query, QUERY_SECONDS)
+        except (TemporalError, RuntimeError, TimeoutError, Unavailable):
+            return None
+        return report
+
+    async def _start(
+        self, run: AnalysisRun, conflict: WorkflowIDConflictPolicy, signal: str | None, arguments: list[object]
+    ) -> None:
+        client = await self._connected()
+        window = f"{run.time_window_start:%Y-%m-%d %H:%M} to {run.time_window_end:%Y-%m-%d %H:%M}"
+        await client.start_workflow(
+            contract.WORKFLOW_TYPE,
+            contract.RunInput(run_id=run.id),
+            id=contract.workflow_id(run.id),
+            task_queue=contract.QUEUE,
+            id_conflict_policy=conflict,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            start_signal=signal,
+            start_signal_args=arguments,
+            static_summary=f"Analysis of {window}",
+            search_attributes=_first_attributes(run),
+        )
+
+    async def _handle(self, run_id: UUID) -> "WorkflowHandle[object, object]":
+        client = await self._connected()
+        handle: WorkflowHandle[object, object] = client.get_workflow_handle(contract.workflow_id(run_id))
+        return handle
+
+    async def _connected(self) -> Client:
+        if self._client is None:
+            self._client = await connect(self._settings, lazy=True)
+        return self._client
+
+
+async def _bounded(call: Awaitable[Result], seconds: float) -> Result:
+    try:
+        return await asyncio.wait_for(call, seconds)
+    except WorkflowAlreadyStartedError:
+        raise
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise
+        raise _unavailable() from error
+    except (RuntimeError, TimeoutError, OSError) as error:
+        raise _unavailable() from error
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("temporal_unavailable", "The Temporal server does not answer; nothing was changed. Try again.")
+
+
+def _first_attributes(run: AnalysisRun) -> TypedSearchAttributes:
+    project = run.config_snapshot.get("project") or {}
+    values = {
+        "RunStatus": run.status,
+        "RunStage": "queued",
+        "ProjectName": project.get("name") or "",
+        "TriggerType": run.trigger_type,
+    }
+    return TypedSearchAttributes(
+        [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items()]
+    )

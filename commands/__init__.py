@@ -1,0 +1,1 @@
+"""The commands of `gleaner`, one noun per module; `cli.py` puts them together."""

@@ -1,0 +1,80 @@
+"""The API as the commands see it."""
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlencode
+
+import httpx
+
+from settings import Settings
+
+
+class ApiError(Exception):
+    """The API refused, or doesn't answer; the text is for a person."""
+
+
+class ApiClient:
+    """Calls the API with the settings' address and key. Every failure is an ApiError."""
+
+    def __init__(self, settings: Settings, base_url: str | None = None) -> None:
+        key = settings.api_key
+        self.base_url = (base_url or settings.api_url).rstrip("/")
+        self._http = httpx.Client(
+            base_url=f"{self.base_url}/api/v1",
+            headers={"Authorization": f"Bearer {key.get_secret_value()}"} if key else {},
+            timeout=30,
+            trust_env=False,
+        )
+        self._has_key = key is not None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def get(self, path: str, **query: object) -> Any:
+        return self._call("GET", path, params={name: value for name, value in query.items() if value is not None})
+
+    def post(self, path: str, body: object | None = None) -> Any:
+        return self._call("POST", path, json={} if body is None else body)
+
+    def pages(self, path: str, **query: object) -> Iterator[Any]:
+        """Every item of a list, page by page."""
+        cursor: str | None = None
+        while True:
+            page = self.get(path, limit=200, cursor=cursor, **query)
+            yield from page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def socket_url(self, run_id: str, after_seq: int) -> str:
+        """The WebSocket of one run's events; where a key is needed, with a token of it."""
+        query: dict[str, object] = {"run_id": run_id, "after_seq": after_seq}
+        if self._has_key:
+            query["token"] = self.post("/ws-tokens")["token"]
+        return f"{self.base_url.replace('http', 'ws', 1)}/ws?{urlencode(query)}"
+
+    def _call(self, method: str, path: str, **arguments: Any) -> Any:
+        try:
+            reply = self._http.request(method, path, **arguments)
+        except httpx.HTTPError as error:
+            raise ApiError(f"The API at {self.base_url} does not answer ({type(error).__name__}).") from error
+        if reply.is_error:
+            raise ApiError(_problem(reply))
+        return reply.json() if reply.content else None
+
+
+def _problem(reply: httpx.Response) -> str:
+    try:
+        problem = reply.json()
+    except ValueError:
+        return f"The API answered {reply.status_code}."
+    details = [f"  {error.get('field', '')}: {error.get('message', '')}" for error in problem.get("errors", [])]
+    return "\n".join(
+        [f"{problem.get('detail', reply.status_code)} ({problem.get('code', reply.status_code)})", *details]
+    )

@@ -1,0 +1,119 @@
+"""`gleaner run`, `runs` and `watch`: runs over the API."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from commands import console
+from commands.api_client import ApiClient, ApiError
+from commands.watching import watch as watch_run
+from settings import get_settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def run(
+    start: Annotated[str, typer.Option("--from", help="Start of the window, RFC 3339 with an offset.")],
+    end: Annotated[str, typer.Option("--to", help="End of the window; itself not part of it.")],
+    project: Annotated[str | None, typer.Option(help="The project's name.")] = None,
+    assignment: Annotated[str | None, typer.Option(help="Id of the agent assignment; default: the first one.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow the run until it settles.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Create a run over a time window and start it."""
+    for option, value in (("--from", start), ("--to", end)):
+        _check_time(option, value)
+    with _api() as api:
+        created = _create(api, start, end, project, assignment)
+        api.post(f"/analysis/runs/{created['id']}/start")
+        if watch:
+            _end(watch_run(api, created["id"], as_json=as_json))
+        elif as_json:
+            console.show_json(api.get(f"/analysis/runs/{created['id']}"))
+        else:
+            console.say(f"Started run {created['id']}; follow it with: gleaner watch {created['id']}")
+
+
+def runs(
+    status: Annotated[str | None, typer.Option(help="Only runs in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
+    as_json: Json = False,
+) -> None:
+    """List the newest runs."""
+    with _api() as api:
+        page = api.get("/analysis/runs", status=status, limit=limit)
+    if as_json:
+        console.show_json(page)
+        return
+    console.show_table(
+        f"{page['total']} runs",
+        ("id", "status", "window", "batches", "failed", "proposals", "pending"),
+        [_row(item) for item in page["items"]],
+    )
+
+
+def watch(run_id: str, as_json: Json = False) -> None:
+    """Follow a run until it settles: completed, failed, cancelled or closed."""
+    with _api() as api:
+        _end(watch_run(api, run_id, as_json=as_json))
+
+
+class _api:  # noqa: N801 - used as a context manager, like a function
+    """An API client whose errors end the command with 1."""
+
+    def __enter__(self) -> ApiClient:
+        self._client = ApiClient(get_settings())
+        return self._client
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._client.__exit__(None, None, None)
+        if isinstance(error, ApiError):
+            console.fail(str(error))
+
+
+def _check_time(option: str, value: str) -> None:
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        console.misused(f"{option}: {value!r} is not a time like 2026-03-10T00:00:00Z.")
+    if moment.tzinfo is None:
+        console.misused(f"{option}: {value!r} has no offset; write {value}Z for UTC.")
+
+
+def _create(api: ApiClient, start: str, end: str, project: str | None, assignment: str | None) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "time_window_start": start,
+        "time_window_end": end,
+        "agent_assignment_id": assignment or _first_assignment(api),
+    }
+    if project is not None:
+        body["project_config_id"] = _project_id(api, project)
+    created: dict[str, Any] = api.post("/analysis/runs", body)
+    return created
+
+
+def _first_assignment(api: ApiClient) -> str:
+    found = min(api.pages("/assignments", active_only=True), key=lambda item: item["id"], default=None)
+    if found is None:
+        raise ApiError("There is no active agent assignment; create one or name it with --assignment.")
+    return str(found["id"])
+
+
+def _project_id(api: ApiClient, name: str) -> str:
+    for item in api.pages("/projects"):
+        if item["name"] == name:
+            return str(item["id"])
+    raise ApiError(f"There is no project {name!r}.")
+
+
+def _row(item: dict[str, Any]) -> tuple[str, ...]:
+    state = item["status"] + (f" ({item['paused_reason']})" if item["paused_reason"] else "")
+    window = f"{item['time_window_start'][:16]} – {item['time_window_end'][:16]}"
+    numbers = (item["batches_created"], item["batches_failed"], item["proposals_total"], item["proposals_pending"])
+    return (item["id"], state, window, *map(str, numbers))
+
+
+def _end(event: dict[str, Any]) -> None:
+    if event.get("event") in ("run_failed", "run_cancelled"):
+        raise typer.Exit(1)

@@ -1,0 +1,222 @@
+"""Runs as the API takes and shows them."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from models.base import AwareTime, Dollars
+from models.run import AnalysisBatch, AnalysisRun
+from models.values import (
+    BatchStatus,
+    DuplicateCheck,
+    PausedReason,
+    Prefilter,
+    RunStage,
+    RunStatus,
+    TriggerType,
+)
+
+Budget = Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=6)]
+Concurrency = Annotated[int, Field(ge=1, le=100)]
+
+
+class RunFilters(BaseModel):
+    """Which of the window's messages a run takes; an empty list takes all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source_ids: list[UUID] = Field(default=[], max_length=1000)
+    channels: list[str] = Field(default=[], max_length=1000)
+    authors: list[str] = Field(default=[], max_length=1000)
+
+
+class RunOptions(BaseModel):
+    """How a run works. Times are in seconds, the budget in US dollars."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_batch_size: int = Field(default=50, ge=10, le=200)
+    time_gap_seconds: int = Field(default=600, ge=60, le=3600)
+    concurrency: Concurrency = 8
+    budget_usd: Budget | None = None
+    use_cache: bool = True
+    prefilter: Prefilter = "rules"
+    min_confidence: float = Field(default=0, ge=0, le=1)
+    duplicates: DuplicateCheck = "rules"
+
+
+class RunCreate(BaseModel):
+    """A new run. The window is half-open: its end belongs to the next one."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "time_window_start": "2026-03-10T00:00:00Z",
+                    "time_window_end": "2026-03-12T00:00:00Z",
+                    "agent_assignment_id": "0199f3c8-7a50-7c31-9d2a-3f6b9f2f8a10",
+                    "trigger_type": "manual",
+                    "options": {"concurrency": 8},
+                }
+            ]
+        },
+    )
+
+    time_window_start: AwareTime
+    time_window_end: AwareTime
+    agent_assignment_id: UUID
+    project_config_id: UUID | None = None
+    trigger_type: TriggerType = "manual"
+    filters: RunFilters = RunFilters()
+    options: RunOptions = RunOptions()
+
+    @model_validator(mode="after")
+    def _end_after_start(self) -> Self:
+        if self.time_window_end <= self.time_window_start:
+            raise ValueError("time_window_end must be after time_window_start")
+        return self
+
+
+class LimitsPatch(BaseModel):
+    """New limits of a run; what isn't named stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    budget_usd: Budget | None = None
+    concurrency: Concurrency | None = None
+
+
+class ErrorLog(BaseModel):
+    """Why a run failed or paused by itself, and what to do."""
+
+    code: str
+    message: str
+    hint: str
+    at: datetime
+
+
+class RunView(BaseModel):
+    """A run."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    status: RunStatus
+    paused_reason: PausedReason | None
+    stage: RunStage | None
+    trigger_type: TriggerType
+    triggered_by: str | None
+    time_window_start: datetime
+    time_window_end: datetime
+    agent_assignment_id: UUID
+    project_config_id: UUID | None
+    filters: dict[str, Any]
+    options: dict[str, Any]
+    config_snapshot: dict[str, Any]
+    created_at: datetime
+    start_requested_at: datetime | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    closed_at: datetime | None
+    pending_command: str | None
+    total_messages_in_window: int
+    messages_after_prefilter: int
+    filtered_by_reason: dict[str, int]
+    batches_created: int
+    batches_completed: int
+    batches_failed: int
+    proposals_total: int
+    proposals_pending: int
+    proposals_approved: int
+    proposals_rejected: int
+    proposals_merged: int
+    proposals_suppressed: int
+    llm_requests: int
+    input_tokens: int
+    output_tokens: int
+    llm_tokens_used: int
+    cost_estimate: Dollars | None
+    cache_hits: int
+    error_log: ErrorLog | None
+    accuracy_metrics: dict[str, Any] | None
+    workflow_id: str | None
+    workflow_url: str | None = None
+    last_seq: int
+    version: int
+
+    @classmethod
+    def of(cls, run: AnalysisRun, *, ui_url: str, namespace: str) -> "RunView":
+        """The run, with a link to its workflow in the Temporal Web UI once it has one."""
+        view = cls.model_validate(run)
+        if run.workflow_id is not None:
+            view.workflow_url = f"{ui_url.rstrip('/')}/namespaces/{namespace}/workflows/{run.workflow_id}"
+        return view
+
+
+class RunStarted(BaseModel):
+    """The reply to a start."""
+
+    status: Literal["started"] = "started"
+    run_id: UUID
+    message: str = "Analysis run job triggered successfully"
+
+
+class RunPreview(BaseModel):
+    """What a run would do; nothing is stored and no model asked. Tokens and cost are estimates."""
+
+    messages_in_window: int
+    messages_after_prefilter: int
+    filtered_by_reason: dict[str, int]
+    batches: int
+    estimated_input_tokens: int
+    estimated_cost_usd: Dollars | None
+
+
+class RunProgress(BaseModel):
+    """Where a run stands. `source` tells whether its workflow answered or only the database."""
+
+    run_id: UUID
+    source: Literal["workflow", "database"]
+    worker_seen_at: datetime | None
+    status: RunStatus
+    stage: RunStage | None
+    paused_reason: PausedReason | None
+    in_flight: list[int]
+    current_batch: int
+    total_batches: int
+    batches_failed: int
+    progress_percent: int
+    messages_in_window: int
+    messages_after_prefilter: int
+    proposals_total: int
+    tokens_used: int
+    cost_usd: Dollars | None
+    eta_seconds: float | None
+
+
+class BatchView(BaseModel):
+    """One batch of a run."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    batch_no: int
+    status: BatchStatus
+    channel: str
+    message_count: int
+    attempts: int
+    error: str | None
+    proposals: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: Dollars | None
+    latency_ms: int | None
+    model: str | None
+    cached: bool
+
+    @classmethod
+    def of(cls, batch: AnalysisBatch) -> "BatchView":
+        return cls.model_validate(batch)

@@ -1,0 +1,171 @@
+"""The worker process: serves the task queues, says that it lives, and outlives the absence of both servers."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+
+from activities.batching import BatchingActivities
+from activities.extraction import ExtractionActivities
+from activities.fetching import FetchingActivities
+from activities.lifecycle import LifecycleActivities
+from activities.prefiltering import PrefilteringActivities
+from activities.resources import Resources
+from activities.saving import SavingActivities
+from db import heartbeats
+from db.engine import Database, is_outage
+from db.vault import Vault
+from logs import logger
+from models.base import new_id
+from settings import Settings
+from temporal_client import connect
+from workflows.analysis_run import AnalysisRun
+from workflows.contract import MODEL_QUEUE, QUEUE
+
+HEARTBEAT_SECONDS = 5.0
+RECONNECT_SECONDS = 1.0
+# Cancellation reaches an activity only through its heartbeats, so these are let through often.
+LONGEST_THROTTLE = timedelta(seconds=2)
+
+_log = logger("gleaner.worker")
+
+
+def run_activities(resources: Resources) -> list[Callable[..., Any]]:
+    """The activities on the database."""
+    lifecycle = LifecycleActivities(resources)
+    saving = SavingActivities(resources)
+    return [
+        lifecycle.begin_run,
+        lifecycle.read_state,
+        lifecycle.apply_command,
+        lifecycle.note_drained,
+        lifecycle.finish_run,
+        FetchingActivities(resources).fetch_messages,
+        PrefilteringActivities(resources).prefilter_messages,
+        BatchingActivities(resources).create_batches,
+        saving.save_proposals,
+        saving.fail_batch,
+    ]
+
+
+def build_workers(client: Client, resources: Resources) -> list[Worker]:
+    """The workers of this process's roles."""
+    settings = resources.settings
+    grace = timedelta(seconds=settings.worker_shutdown_seconds)
+    workers = []
+    if "workflow" in settings.worker_roles:
+        workers.append(
+            Worker(
+                client,
+                task_queue=QUEUE,
+                workflows=[AnalysisRun],
+                activities=run_activities(resources),
+                max_concurrent_activities=settings.worker_database_slots,
+                max_concurrent_workflow_tasks=16,
+                max_heartbeat_throttle_interval=LONGEST_THROTTLE,
+                default_heartbeat_throttle_interval=LONGEST_THROTTLE,
+                graceful_shutdown_timeout=grace,
+            )
+        )
+    if "model" in settings.worker_roles:
+        workers.append(
+            Worker(
+                client,
+                task_queue=MODEL_QUEUE,
+                activities=[ExtractionActivities(resources).extract_proposals],
+                max_concurrent_activities=settings.worker_model_slots,
+                max_heartbeat_throttle_interval=LONGEST_THROTTLE,
+                default_heartbeat_throttle_interval=LONGEST_THROTTLE,
+                graceful_shutdown_timeout=grace,
+            )
+        )
+    return workers
+
+
+async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
+    """Work until `stop` is set, then let what is under way finish within the bound of the settings."""
+    async with AsyncExitStack() as stack:
+        database = Database.from_settings(settings)
+        stack.push_async_callback(database.close)
+        client = await _connect_patiently(settings, stop)
+        if client is None:
+            return
+        resources = Resources(database, Vault.from_settings(settings), settings)
+        workers = build_workers(client, resources)
+        for worker in workers:
+            await stack.enter_async_context(worker)
+        queues = [worker.task_queue for worker in workers]
+        await stack.enter_async_context(_Heart(database, queues))
+        _log.info("Worker ready", task_queues=queues)
+        await stop.wait()
+        _log.info("Worker stopping")
+
+
+async def _connect_patiently(settings: Settings, stop: asyncio.Event) -> Client | None:
+    """A client, as soon as Temporal answers; None when told to stop before."""
+    waiting = False
+    while not stop.is_set():
+        try:
+            return await connect(settings)
+        except (RuntimeError, RPCError):
+            if not waiting:
+                _log.warning("Waiting for Temporal", address=settings.temporal_address)
+            waiting = True
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), RECONNECT_SECONDS)
+    return None
+
+
+class _Heart:
+    """Writes the worker's heartbeat row while it runs, and takes it away at the end."""
+
+    def __init__(self, database: Database, task_queues: Sequence[str]) -> None:
+        self._database = database
+        self._task_queues = list(task_queues)
+        self._worker_id = f"{socket.gethostname()}-{os.getpid()}-{new_id()}"
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> None:
+        self._task = asyncio.create_task(self._beat())
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+        try:
+            async with self._database.transaction() as session:
+                await heartbeats.leave(session, self._worker_id)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+
+    async def _beat(self) -> None:
+        while True:
+            try:
+                async with self._database.transaction() as session:
+                    await heartbeats.beat(session, self._worker_id, self._task_queues)
+            except Exception as error:
+                _log.warning("The heartbeat could not be written", error=type(error).__name__)
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+
+def main(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT."""
+    asyncio.run(_until_told(settings))
+
+
+async def _until_told(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await run_worker(settings, stop)
