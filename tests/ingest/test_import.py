@@ -84,7 +84,7 @@ async def test_the_report_counts_everything_that_the_file_holds(database: Databa
     assert [row.content for row in await messages(database)] == ["can somebody fix the login?", "I will"]
 
 
-async def test_the_report_is_json_without_private_text(database: Database, log: Path) -> None:
+async def test_the_report_can_be_written_as_json(database: Database, log: Path) -> None:
     report = await import_file(database, "irc", log)
     said = json.loads(json.dumps(report.to_json()))
     assert {key: said[key] for key in ("format", "sources", "dry_run", "read", "inserted", "skipped_total")} == {
