@@ -5,7 +5,8 @@ from temporalio import activity
 from activities.attempts import step
 from activities.resources import Resources
 from analysis.prefilter import matched_keywords
-from analysis.proposals import AnswerInvalidError, ProposalDraft, parse_answer, refs_of
+from analysis.prompts import refs_of
+from analysis.proposals import AnswerInvalidError, ProposalDraft, parse_answer
 from db import answers, batches, runs
 from errors import Conflict
 from logs import logger

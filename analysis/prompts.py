@@ -1,7 +1,7 @@
 """What a model is shown: the layout of a batch as text, and its way back.
 
-The system prompt holds the agent's own prompt and our rules. The user message holds data only: a project block, messages
-for context, and the batch between fences, one message a line:
+The system prompt holds the agent's own prompt and our rules. The user message holds data only: a project block,
+messages for context, and the batch between fences, one message a line:
 
     Messages from Thu 2025-01-02 to Thu 2025-01-02 (UTC).
     Project: Apollo
@@ -111,6 +111,11 @@ class Shown:
     project: str | None
 
 
+def refs_of(messages: Sequence[ChatMessage]) -> dict[str, UUID]:
+    """What an answer cites each message of a batch by: `m1`, `m2` … in its order."""
+    return {f"m{number}": message.id for number, message in enumerate(messages, start=1)}
+
+
 def render(
     messages: Sequence[ChatMessage],
     *,
@@ -121,7 +126,7 @@ def render(
     max_proposals: int | None = None,
 ) -> RenderedPrompt:
     """The prompt for one batch. An empty line parts two messages that are over `time_gap_seconds` apart."""
-    refs = {f"m{number}": message.id for number, message in enumerate(messages, start=1)}
+    refs = refs_of(messages)
     nonce = secrets.token_hex(8)
     lines = [
         *_heading(messages),

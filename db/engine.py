@@ -7,6 +7,7 @@ from typing import Self
 import asyncpg
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession as SQLAlchemySession
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from settings import Settings
@@ -31,6 +32,12 @@ def async_url(dsn: str) -> str:
     return dsn.replace("postgresql://", "postgresql+asyncpg://", 1)
 
 
+class Session(AsyncSession):
+    """SQLModel's session, in which `execute` is the way to run SQL that is no model's, and no mistake."""
+
+    execute = SQLAlchemySession.execute  # SQLModel deprecates its own
+
+
 class Database:
     """The engine and its transactions. Rows stay readable after commit."""
 
@@ -40,6 +47,7 @@ class Database:
             async_url(dsn),
             pool_size=pool_size,
             max_overflow=0,
+            hide_parameters=True,  # a statement in a log must not carry message text
             pool_pre_ping=True,
             pool_timeout=30,
             connect_args={
@@ -51,7 +59,7 @@ class Database:
                 },
             },
         )
-        self._sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False)
+        self._sessions = async_sessionmaker(self.engine, class_=Session, expire_on_commit=False)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Database":

@@ -1,28 +1,44 @@
 """One question to a model: asked within its schema, checked against its batch, counted request by request."""
 
+import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from pydantic_ai import Agent, ModelRetry, NativeOutput, PromptedOutput, RunContext, ToolOutput
+from pydantic_ai import Agent, ModelRetry, NativeOutput, PromptedOutput, RunContext, StructuredDict, ToolOutput
+from pydantic_ai.exceptions import AgentRunError, UserError
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
+from pydantic_ai.output import OutputSpec
 from pydantic_ai.settings import ModelSettings
+from pydantic_ai.usage import UsageLimits
 
-from analysis.costs import Price, cost_of, estimate_tokens
+from analysis.costs import TYPICAL_ANSWER_TOKENS, Price, cost_of, estimate_tokens, price_known
 from analysis.prompts import RenderedPrompt
-from analysis.proposals import Answer, AnswerInvalidError, ProposalDraft, parse_answer
+from analysis.proposals import AnswerInvalidError, ProposalDraft, answer_schema, parse_answer
+from errors import ModelFailure
 from llm.errors import as_failure
-from llm.providers import ProviderConnection, build_model
+from llm.providers import ProviderConnection, build_model, output_mode
 from models.conversation import ChatMessage
 from models.values import OutputMode
 
 RE_ASKS = 2
 """How often a bad answer is asked again."""
+
+_RE_ASK_TOKENS = 100
+"""Of a reason and the frame that the library puts around it."""
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+BeforeRequest = Callable[[int], Awaitable[None]]
+"""Awaited before every HTTP request, re-asks included, with the tokens that it will use, answer included (estimated).
+
+What it raises ends the call and reaches the caller unchanged.
+"""
 
 
 @dataclass(frozen=True)
@@ -37,12 +53,19 @@ class ExtractionCall:
     max_tokens: int | None = None
     price: Price | None = None
 
+    @property
+    def private(self) -> tuple[str, ...]:
+        """What no error may repeat."""
+        texts = [text for message in self.messages for text in (message.text, message.author)]
+        return (self.connection.api_key or "", *texts, self.prompt.user, self.prompt.system)
+
 
 @dataclass
 class CallRecord:
     """What a call used, kept up to date while it runs and left filled when it fails or is cancelled.
 
-    `cost_usd` is None where a price is unknown; `raw_answer` is the last answer as the model gave it, JSON or not.
+    `cost_usd` is in US dollars, None where the price is unknown. `raw_answer` is the last answer as the model gave it,
+    JSON or not, also when it wasn't valid. `latency_ms` counts the requests, not the waiting before them.
     """
 
     requests: int = 0
@@ -54,8 +77,22 @@ class CallRecord:
     model: str | None = None
 
 
-BeforeRequest = Callable[[int], Awaitable[None]]
-"""Awaited before every HTTP request, re-asks included, with the estimated input tokens."""
+@dataclass
+class _Asked:
+    """A call under way: what each answer was worth."""
+
+    call: ExtractionCall
+    record: CallRecord
+    drafts: list[ProposalDraft] = field(default_factory=list)
+    reason: str = "The model gave no answer in the asked form."
+
+    def judge(self) -> None:
+        """Read the last answer. What is stored is what is read, so that a stored answer can be read again."""
+        try:
+            self.drafts = parse_answer(self.record.raw_answer or "", self.call.prompt.refs, self.call.messages)
+        except AnswerInvalidError as invalid:
+            self.reason = invalid.reason
+            raise
 
 
 async def extract(
@@ -65,54 +102,68 @@ async def extract(
 
     An answer that doesn't fit is asked again at most twice, with the reason. No library retries anything.
     """
-    counted = _CountedModel(build_model(call.connection, call.model_name), call, before_request, record)
+    if not price_known(call.connection.type, call.model_name, call.price):
+        record.cost_usd = None
+    asked = _Asked(call, record)
+    model = build_model(call.connection, call.model_name)
     try:
-        await _agent(call.connection.mode).run(
+        await _agent(output_mode(call.connection, model)).run(
             call.prompt.user,
-            model=counted,
+            model=_CountedModel(model, asked, before_request),
             instructions=call.prompt.system,
-            deps=call,
+            deps=asked,
             model_settings=_settings(call),
+            usage_limits=UsageLimits(request_limit=1 + RE_ASKS),
         )
-    except Exception as error:
-        failure = as_failure(error)
+    except (AgentRunError, UserError) as error:
+        failure = as_failure(error, private=call.private)
         if failure is None:
             raise
-        raise failure from error
-    assert record.raw_answer is not None
-    return parse_answer(record.raw_answer, call.prompt.refs, call.messages)
+        # Not `from error`: its text and that of its causes may repeat the prompt, and would follow into every log.
+        raise _explained(failure, asked) from None
+    return asked.drafts
+
+
+def _explained(failure: ModelFailure, asked: _Asked) -> ModelFailure:
+    if failure.kind != "bad_answer":
+        return failure
+    return ModelFailure("bad_answer", f"{failure.detail} Requests: {asked.record.requests}. {asked.reason}")
 
 
 @lru_cache
-def _agent(mode: OutputMode) -> Agent[ExtractionCall, Answer]:
-    agent: Agent[ExtractionCall, Answer] = Agent(
-        output_type=_OUTPUTS[mode](), deps_type=ExtractionCall, retries={"output": RE_ASKS}, name="extraction"
+def _agent(mode: OutputMode) -> Agent[_Asked, dict[str, Any]]:
+    agent: Agent[_Asked, dict[str, Any]] = Agent(
+        output_type=_output(mode), deps_type=_Asked, retries={"output": RE_ASKS}, name="extraction"
     )
 
     @agent.output_validator
-    def check(context: RunContext[ExtractionCall], answer: Answer) -> Answer:
+    def check(context: RunContext[_Asked], answer: dict[str, Any]) -> dict[str, Any]:
         try:
-            parse_answer(answer, context.deps.prompt.refs, context.deps.messages)
+            context.deps.judge()
         except AnswerInvalidError as invalid:
-            raise ModelRetry(str(invalid)) from invalid
+            raise ModelRetry(invalid.reason) from None
         return answer
 
     return agent
 
 
-_OUTPUTS: dict[OutputMode, Callable[[], Any]] = {
-    "tool": lambda: ToolOutput(Answer, name="proposals", description="The tasks found in the messages."),
-    "native": lambda: NativeOutput(Answer, name="proposals"),
-    "prompted": lambda: PromptedOutput(Answer, name="proposals"),
-}
+def _output(mode: OutputMode) -> OutputSpec[dict[str, Any]]:
+    answer = StructuredDict(answer_schema(), name="proposals", description="The tasks found in the messages.")
+    match mode:
+        case "native":
+            return NativeOutput(answer)
+        case "prompted":
+            return PromptedOutput(answer)
+        case _:
+            return ToolOutput(answer, name="proposals")
 
 
 def _settings(call: ExtractionCall) -> ModelSettings:
-    settings = ModelSettings(
-        max_retries=0,
-        request_timeout=call.connection.request_timeout_seconds,
-        timeout=call.connection.request_timeout_seconds,
-    )
+    """The library's `request_timeout` isn't used: it would count the waiting before the request."""
+    settings = ModelSettings()
+    if call.connection.takes_request_options:
+        settings["max_retries"] = 0
+        settings["timeout"] = call.connection.request_timeout_seconds
     if call.temperature is not None:
         settings["temperature"] = call.temperature
     if call.max_tokens is not None:
@@ -121,16 +172,14 @@ def _settings(call: ExtractionCall) -> ModelSettings:
 
 
 class _CountedModel(WrapperModel):
-    """Waits before each request and counts what came of it."""
+    """Waits before each request, bounds its time, translates its errors and counts what came of it."""
 
-    def __init__(
-        self, wrapped: Model, call: ExtractionCall, before_request: BeforeRequest | None, record: CallRecord
-    ) -> None:
+    def __init__(self, wrapped: Model, asked: _Asked, before_request: BeforeRequest | None) -> None:
         super().__init__(wrapped)
-        self._call = call
+        self._asked = asked
         self._before_request = before_request
-        self._record = record
-        self._estimate = estimate_tokens(call.prompt.system) + estimate_tokens(call.prompt.user)
+        prompt = asked.call.prompt
+        self._input_estimate = estimate_tokens(prompt.system) + estimate_tokens(prompt.user)
 
     async def request(
         self,
@@ -139,43 +188,53 @@ class _CountedModel(WrapperModel):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         if self._before_request is not None:
-            await self._before_request(self._estimate)
-        record = self._record
+            await self._before_request(self._input_estimate + TYPICAL_ANSWER_TOKENS)
+        call, record = self._asked.call, self._asked.record
         record.requests += 1
         begun = time.monotonic()
         try:
-            response = await super().request(messages, model_settings, model_request_parameters)
+            async with asyncio.timeout(call.connection.request_timeout_seconds):
+                response = await super().request(messages, model_settings, model_request_parameters)
+        except Exception as error:
+            failure = as_failure(error, private=call.private)
+            if failure is None:
+                raise
+            raise _explained(failure, self._asked) from None
         finally:
             record.latency_ms += round((time.monotonic() - begun) * 1000)
         self._count(response)
         return response
 
     def _count(self, response: ModelResponse) -> None:
-        record, call = self._record, self._call
-        record.input_tokens += response.usage.input_tokens
-        record.output_tokens += response.usage.output_tokens
-        record.model = response.model_name or call.model_name
-        record.raw_answer = _raw(response) or record.raw_answer
+        record, call, usage = self._asked.record, self._asked.call, response.usage
+        raw = _raw(response)
+        # Every request has input: none means that the server doesn't count, and a budget needs some figure.
+        input_tokens = usage.input_tokens or self._input_estimate
+        output_tokens = usage.output_tokens or estimate_tokens(raw)
+        record.input_tokens += input_tokens
+        record.output_tokens += output_tokens
+        record.model = call.model_name
+        record.raw_answer = raw
         cost = cost_of(
             call.connection.type,
             call.model_name,
-            input_tokens=response.usage.input_tokens,
-            output_tokens=response.usage.output_tokens,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cached_input_tokens=usage.cache_read_tokens,
             own_price=call.price,
         )
         record.cost_usd = None if cost is None or record.cost_usd is None else record.cost_usd + cost
+        self._input_estimate += estimate_tokens(raw) + _RE_ASK_TOKENS
 
 
-def _raw(response: ModelResponse) -> str | None:
+def _raw(response: ModelResponse) -> str:
     """The answer as the model wrote it: the arguments of its tool call, else its text."""
     for part in response.parts:
         if isinstance(part, ToolCallPart):
-            return part.args_as_json_str()
-    texts = [part.content for part in response.parts if isinstance(part, TextPart)]
-    return _unfenced("".join(texts)) if texts else None
+            return _storable(part.args_as_json_str())
+    return _storable("".join(part.content for part in response.parts if isinstance(part, TextPart)))
 
 
-def _unfenced(text: str) -> str:
-    """The text without the Markdown fence that models put around JSON, and without what stands before or after it."""
-    start, end = text.find("{"), text.rfind("}")
-    return text[start : end + 1] if 0 <= start < end else text
+def _storable(text: str) -> str:
+    """A text that PostgreSQL can hold."""
+    return _UNSTORABLE.sub("", text)

@@ -351,7 +351,8 @@ class AnalysisRun:
 
     @workflow.query(description="Where the run stands.")
     def progress(self) -> contract.ProgressReport:
-        settled = self._total - len(self._waiting) - len(self._in_flight)
+        total = self._total or self._state.batches_created
+        settled = total if self._state.phase == "review" else self._total - len(self._waiting) - len(self._in_flight)
         return contract.ProgressReport(
             run_id=self._run.run_id,
             status=self._state.status,
@@ -360,10 +361,10 @@ class AnalysisRun:
             in_flight=sorted(self._in_flight),
             waiting=len(self._waiting),
             current_batch=settled,
-            total_batches=self._total or self._state.batches_created,
+            total_batches=total,
             batches_failed=self._state.batches_failed,
             proposals_pending=self._state.proposals_pending,
-            progress_percent=100 * settled // self._total if self._total else 0,
+            progress_percent=100 * settled // total if total else 100 * (self._state.phase == "review"),
             since=workflow.info().start_time,
         )
 

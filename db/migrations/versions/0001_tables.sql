@@ -366,6 +366,7 @@ CREATE TABLE model_calls (
     run_id UUID NOT NULL,
     batch_no INTEGER NOT NULL,
     outcome TEXT NOT NULL,
+    detail TEXT,
     requests INTEGER DEFAULT 0 NOT NULL,
     input_tokens INTEGER DEFAULT 0 NOT NULL,
     output_tokens INTEGER DEFAULT 0 NOT NULL,
