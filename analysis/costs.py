@@ -36,11 +36,18 @@ class Price:
 
 
 def cost_of(
-    provider_type: ProviderType, model: str, *, input_tokens: int, output_tokens: int, own_price: Price | None
+    provider_type: ProviderType,
+    model: str,
+    *,
+    input_tokens: int,
+    output_tokens: int,
+    own_price: Price | None,
+    cached_input_tokens: int = 0,
 ) -> Decimal | None:
     """US dollars of a call: by the provider's own price, else by the price list; None where neither knows it.
 
-    The offline model is known to cost nothing.
+    The list goes by type and model, whatever the base URL, and may know a lower price for the part of the input that
+    the provider had in its cache. The offline model is known to cost nothing.
     """
     if provider_type == "offline":
         return Decimal(0)
@@ -49,20 +56,22 @@ def cost_of(
     listed = _PRICE_LIST_NAMES.get(provider_type)
     if listed is None:
         return None
+    cached = min(cached_input_tokens, input_tokens)
+    usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens, cache_read_tokens=cached)
     try:
-        usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
         return calc_price(usage, model_ref=model, provider_id=listed).total_price
     except LookupError:
         return None
 
 
 def price_known(provider_type: ProviderType, model: str, own_price: Price | None) -> bool:
+    """Whether `cost_of` can tell what a call costs."""
     return cost_of(provider_type, model, input_tokens=1, output_tokens=1, own_price=own_price) is not None
 
 
 def estimate_tokens(text: str) -> int:
     """About how many tokens a text is: a quarter of its ASCII characters and two thirds of the others."""
-    wide = sum(1 for character in text if ord(character) > 127)
+    wide = 0 if text.isascii() else sum(1 for character in text if ord(character) > 127)
     return int((len(text) - wide) / CHARACTERS_PER_TOKEN + wide / 1.5) + 1
 
 

@@ -4,14 +4,14 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from pydantic_ai import Agent, ModelRetry, NativeOutput, PromptedOutput, RunContext, StructuredDict, ToolOutput
 from pydantic_ai.exceptions import AgentRunError, UserError
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.output import OutputSpec
@@ -180,6 +180,19 @@ class _CountedModel(WrapperModel):
         self._before_request = before_request
         prompt = asked.call.prompt
         self._input_estimate = estimate_tokens(prompt.system) + estimate_tokens(prompt.user)
+
+    def prepare_messages(
+        self, messages: list[ModelMessage], model_request_parameters: ModelRequestParameters | None = None
+    ) -> list[ModelMessage]:
+        """The first request stays the batch alone, as API §7 has it, whatever people wrote.
+
+        The library puts a note of its own before a text that holds something like `<system>`; ours is in the rules.
+        """
+        prepared = super().prepare_messages(messages, model_request_parameters)
+        first, given = prepared[0], messages[0]
+        assert isinstance(first, ModelRequest)
+        assert isinstance(given, ModelRequest)
+        return [replace(first, parts=given.parts), *prepared[1:]]
 
     async def request(
         self,

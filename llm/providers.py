@@ -4,8 +4,9 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from pydantic_ai.models import Model
@@ -17,22 +18,34 @@ from models.values import OutputMode, ProviderType
 
 @dataclass(frozen=True)
 class ProviderConnection:
-    """How a provider is reached. The timeout is in seconds, of one request."""
+    """How a provider is reached. The timeout is in seconds, of one request.
+
+    `api_key` of a Bedrock provider is a Bedrock API key, or an IAM pair as `ACCESS_KEY_ID:SECRET_ACCESS_KEY`.
+    """
 
     type: ProviderType
     base_url: str | None = None
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     output_mode: OutputMode = "auto"
     request_timeout_seconds: float = 60.0
 
     @property
-    def mode(self) -> OutputMode:
-        """The output mode, `auto` replaced by what the provider's type speaks best."""
-        return _BEST_MODE.get(self.type, "tool") if self.output_mode == "auto" else self.output_mode
+    def takes_request_options(self) -> bool:
+        """Whether time and retries can be set on a request. Where not, the client is built without retries."""
+        return self.type not in ("offline", "bedrock")
 
 
 _BEST_MODE: dict[ProviderType, OutputMode] = {"ollama": "native"}
 """Where it isn't tool calls: a local Ollama holds a small model to the schema by its grammar."""
+
+
+def output_mode(connection: ProviderConnection, model: Model) -> OutputMode:
+    """The mode to ask in, `auto` replaced by the best that the provider's type and the model are known to speak."""
+    if connection.output_mode != "auto":
+        return connection.output_mode
+    best = _BEST_MODE.get(connection.type, "tool")
+    # Ollama's cloud models ignore a schema: https://github.com/pydantic/pydantic-ai/issues/4917
+    return "tool" if best == "native" and not model.profile.get("supports_json_schema_output") else best
 
 
 def _offline(connection: ProviderConnection, model: str) -> Model:
@@ -95,6 +108,7 @@ def _azure(connection: ProviderConnection, model: str) -> Model:
 
     endpoint = connection.base_url or _required("base_url", connection)
     key = connection.api_key or _required("api_key", connection)
+    # Where the address ends with /v1, the provider leaves the version out.
     provider = AzureProvider(azure_endpoint=endpoint, api_version=AZURE_API_VERSION, api_key=key)
     return OpenAIChatModel(model, provider=provider)
 
@@ -104,13 +118,22 @@ def _bedrock(connection: ProviderConnection, model: str) -> Model:
     from pydantic_ai.providers.bedrock import BedrockProvider
 
     key = connection.api_key or _required("api_key", connection)
-    region = _bedrock_region(connection.base_url)
-    provider = BedrockProvider(
-        api_key=key,
-        region_name=region,
-        base_url=connection.base_url,
-        aws_read_timeout=connection.request_timeout_seconds,
-    )
+    access_key, pair, secret = key.partition(":")
+    region, timeout = _bedrock_region(connection.base_url), connection.request_timeout_seconds
+    if pair:
+        provider = BedrockProvider(
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret,
+            region_name=region,
+            base_url=connection.base_url,
+            aws_read_timeout=timeout,
+        )
+    else:
+        provider = BedrockProvider(
+            api_key=key, region_name=region, base_url=connection.base_url, aws_read_timeout=timeout
+        )
+    # boto3 would try five times, and neither the provider nor a request has a setting against it.
+    provider.client.meta.events.unregister("needs-retry.bedrock-runtime", unique_id="retry-config-bedrock-runtime")
     return BedrockConverseModel(model, provider=provider)
 
 
@@ -129,22 +152,48 @@ _BUILDERS: dict[ProviderType, Callable[[ProviderConnection, str], Model]] = {
 }
 
 
-@lru_cache(maxsize=64)
+_MOST_MODELS = 64
+_built: dict[tuple[ProviderConnection, str], Model] = {}
+_building = Lock()
+
+
 def build_model(connection: ProviderConnection, model_name: str) -> Model:
     """The model that speaks with the provider; the same for the same connection, so that HTTP clients are reused.
 
     ModelFailure `misconfigured` where a part is missing.
     """
+    with _building:
+        model = _built.get((connection, model_name))
+        if model is None:
+            model = _new_model(connection, model_name)
+            while len(_built) >= _MOST_MODELS:
+                _built.pop(next(iter(_built)))
+            _built[connection, model_name] = model
+        return model
+
+
+async def close_clients() -> None:
+    """Close the HTTP clients of every model that was built. For the end of a process."""
+    with _building:
+        models = list(_built.values())
+        _built.clear()
+    for model in models:
+        # Leaving a model closes its client; a request leaves it open by not entering.
+        async with model:
+            pass
+
+
+def _new_model(connection: ProviderConnection, model_name: str) -> Model:
     try:
         return _BUILDERS[connection.type](connection, model_name)
     except ModelFailure:
         raise
     except Exception as error:
-        detail = f"The provider can't be set up: {type(error).__name__}"
-        raise ModelFailure("misconfigured", detail) from error
+        # Their texts may repeat the key or the address with its password.
+        raise ModelFailure("misconfigured", f"The provider can't be set up: {type(error).__name__}.") from None
 
 
-def _required(part: str, connection: ProviderConnection) -> str:
+def _required(part: str, connection: ProviderConnection) -> NoReturn:
     raise ModelFailure("misconfigured", f"A provider of type {connection.type!r} needs {part}.")
 
 
@@ -157,16 +206,35 @@ def _bedrock_region(base_url: str | None) -> str:
 async def check_target(url: str, *, allow_private: bool) -> None:
     """ModelFailure `misconfigured` for an address that isn't http(s), or is private where that isn't allowed.
 
-    Looks at what the name resolves to now: a public name may point inside.
+    Private is what the public internet doesn't route: loopback, link-local, private and reserved networks. Looks at
+    what the name resolves to now, since a public name may point inside; all that it resolves to must be public.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https"):
         raise ModelFailure("misconfigured", "base_url must be an http or https address.")
     if allow_private:
         return
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, None, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise ModelFailure("connection", f"The host of base_url can't be found: {error.strerror}") from error
-    if not all(ipaddress.ip_address(entry[4][0]).is_global for entry in found):
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise ModelFailure("connection", "The host of base_url can't be found.") from None
+    if not all(_is_public(str(entry[4][0])) for entry in found):
         raise ModelFailure("misconfigured", "base_url points to a private address, which this service does not allow.")
+
+
+def _is_public(address: str) -> bool:
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        found = found.ipv4_mapped or _behind_nat64(found) or found
+    return found.is_global and not found.is_multicast
+
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+def _behind_nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
