@@ -1,9 +1,12 @@
 """What a sentence does: who asks, promises, records or owes what."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
 
-from llm.offline.cues import ANY_CUE, CUES, HANDING_ON, YOU, ActKind
+from llm.offline.cues import ANY_CUE, DIRECT, HANDING_ON, YOU, ActKind
+from llm.offline.indirect import INDIRECT
 from llm.offline.names import MARK
 from llm.offline.patterns import pattern
 from llm.offline.phrases import PRONOUN, first_word, lacks_object, lower_article, trim_phrase, words
@@ -15,13 +18,15 @@ from llm.offline.work import is_work
 @dataclass(frozen=True)
 class Act:
     """One act of a sentence. `phrase` is the verb phrase, `before` what the sentence said ahead of the cue, `named` the
-    person that the cue itself names (a mark), `hedged` whether "probably", "maybe" or "hope" stood in it."""
+    person that the cue itself names (a mark), `hedged` whether "probably", "maybe" or "hope" stood in it, `instructs`
+    whether the same words could explain how something is done ("you need to", a bare imperative)."""
 
     kind: ActKind
     phrase: str
     before: str = ""
     named: str | None = None
     hedged: bool = False
+    instructs: bool = False
 
 
 _PASSIVE = pattern(
@@ -29,9 +34,18 @@ _PASSIVE = pattern(
     ^(?P<thing>.{2,160}?)\s+(?:(?:still|also|really|just|all)\s+)*(?:(?P<must>needs?|has|have|haver|must|ought|
     should|will\s+need|will\s+have)(?:\s+to)?(?:\s+(?:also|still|really|get))?\s+be(?:\s+(?:properly|also|
     fully))?\s+(?P<done>\w+)|needs?\s+(?:some\s+|a\s+bit\s+of\s+)?(?P<ing>\w+ing)|needs?\s+an?\s+(?P<noun>update|
-    review|fix|refresh|test|rewrite|cleanup|reboot|restart|upgrade|check|release))\b(?P<rest>.*)$
+    review|fix|refresh|test|rewrite|cleanup|reboot|restart|upgrade|check|release|
+    owner|look|reply|answer|decision|second pair of eyes)|(?:has|have|needs?|must|ought)(?:\s+to)?\s+(?P<goes>go|ship|
+    land|stay|happen|arrive|match|fit|work|appear|disappear|leave|come))\b(?P<rest>.*)$
     """
 )
+_FOR_NOUN = {
+    "owner": "take over",
+    "look": "look at",
+    "reply": "reply to",
+    "decision": "decide on",
+    "second pair of eyes": "review",
+}
 _THING_LEAD = pattern(
     r"""
     ^(?:(?:and|so|but|also|well|ok|okay|oh|btw|fyi|then|yes|yeah|anyway|apparently|it looks like|looks like|i think|
@@ -87,11 +101,53 @@ _LISTENER = pattern(
     morning)[\s,]*)?(?P<named>{MARK}(?:(?:\s*,\s*|\s+and\s+|\s+){MARK})*)\s*[,:\-–—]*\s*
     """
 )
+_INSTRUCTS = re.compile(
+    rf"{YOU}(?:'ll)?\s+(?:need|have|should|must|will|take|do|check|send|add|make|put|call)\b|you\s", re.IGNORECASE
+)
+_POINTING = re.compile(r"(?:this|that)(?: one)?|it|here", re.IGNORECASE)
 _SOME_TEAM = pattern(
     r"""
     ^(?:from|in|on|with|at|of) (?:the |our |your )?[\w-]+(?: (?:team|side|guild|group|squad|people|folks|
     channel))?\s+(?:please |quickly |maybe |also )?
     """
+)
+
+
+@dataclass(frozen=True)
+class _Cue:
+    """A compiled cue. `verb` goes in front of a thing; `takes_thing` says that the cue itself caught the thing."""
+
+    kind: ActKind
+    pattern: re.Pattern[str]
+    verb: str = ""
+    hands_on: bool = False
+
+    @cached_property
+    def names_somebody(self) -> bool:
+        """Whether the cue can't stand in a sentence without a name."""
+        return "named" in self.pattern.groupindex and self.kind == "assign" and r"\w-" not in self.pattern.pattern
+
+    @property
+    def takes_thing(self) -> bool:
+        return bool(self.verb) and "lead" in self.pattern.groupindex
+
+
+class _Hit(NamedTuple):
+    """A cue found in a sentence."""
+
+    start: int
+    end: int
+    order: int
+    cue: _Cue
+    match: re.Match[str]
+
+
+_CUES = (
+    *(
+        _Cue(kind, pattern(text), "take on" if "<lead>" in text else "", number in HANDING_ON)
+        for number, (kind, text) in enumerate(DIRECT)
+    ),
+    *(_Cue(kind, pattern(text), verb) for kind, verb, text in INDIRECT),
 )
 
 
@@ -109,27 +165,31 @@ def acts_of(sentence: Sentence) -> list[Act]:
 
 
 def _cued(text: str) -> list[Act]:
-    spans: list[tuple[int, int, ActKind, re.Match[str]]] = []
-    for kind, compiled in CUES:
-        spans += [(match.start(), match.end(), kind, match) for match in compiled.finditer(text)]
-    spans.sort(key=lambda span: (span[0], -span[1]))
     quoted = [match.span() for match in _QUOTATION.finditer(text)]
-    kept: list[tuple[int, int, ActKind, re.Match[str]]] = []
-    for span in spans:
-        if any(a < span[0] < b for a, b in quoted) or (kept and span[0] < kept[-1][1]):
+    kept: list[_Hit] = []
+    for hit in _hits(text):
+        if any(a < hit.start < b for a, b in quoted) or (kept and hit.start < kept[-1].end):
             continue
-        if kept and _continues(text[kept[-1][1] : span[0]]):
-            if span[3].re not in HANDING_ON or text[kept[-1][1] : span[0]].strip(" ,"):
+        if kept and _continues(text[kept[-1].end : hit.start]):
+            if not hit.cue.hands_on or text[kept[-1].end : hit.start].strip(" ,"):
                 continue
             kept.pop()
-        kept.append(span)
-    acts = []
-    for index, (start, end, kind, match) in enumerate(kept):
-        stop = kept[index + 1][0] if index + 1 < len(kept) else len(text)
-        act = _act(text, start, end, stop, kind, match)
-        if act is not None:
-            acts.append(act)
-    return acts
+        kept.append(hit)
+    stops = [hit.start for hit in kept[1:]] + [len(text)]
+    acts = (_act(text, hit, stop) for hit, stop in zip(kept, stops, strict=False))
+    return [act for act in acts if act is not None]
+
+
+def _hits(text: str) -> list[_Hit]:
+    """Where cues stand, in the order of the text; where several start together, direct and long ones first."""
+    named = "@§" in text
+    hits = [
+        _Hit(match.start(), match.end(), order, cue, match)
+        for order, cue in enumerate(_CUES)
+        if not cue.names_somebody or named
+        for match in cue.pattern.finditer(text)
+    ]
+    return sorted(hits, key=lambda hit: (hit.start, hit.order >= len(DIRECT), -hit.end))
 
 
 def _continues(between: str) -> bool:
@@ -145,36 +205,57 @@ def _continues(between: str) -> bool:
     )
 
 
-def _act(text: str, start: int, end: int, stop: int, kind: ActKind, match: re.Match[str]) -> Act | None:
-    before = text[:start]
-    if kind in ("promise", "plan", "duty", "idea", "ask_any", "assign") and (
-        _NEGATED.search(before) or _REPORTED.search(before)
-    ):
-        return None
-    if kind == "ask" and _REPORTED.search(before):
+def _act(text: str, hit: _Hit, stop: int) -> Act | None:
+    """The act of one cue, whose phrase ends at `stop`; None where the words before it turn it round."""
+    kind, before, groups = hit.cue.kind, text[: hit.start], hit.match.groupdict()
+    if _REPORTED.search(before) or (kind not in ("record", "ask") and _NEGATED.search(before)):
         return None
     if kind in ("ask", "ask_any", "idea", "duty") and _OPEN_QUESTION.search(before):
         return None
-    groups = match.groupdict()
-    phrase = f"take on {groups['lead']}" if groups.get("lead") else trim_phrase(text[end:stop])
+    phrase = trim_phrase(groups.get("lead") or text[hit.end : stop])
+    after = trim_phrase(text[hit.end : stop])
+    if groups.get("lead") and after and _POINTING.fullmatch(phrase):
+        phrase = after
     if kind == "ask" and not phrase and before.strip():
         before, phrase = "", trim_phrase(before)
-    if kind in ("ask", "promise") and not is_verb(first_word(phrase)):
-        phrase = _from_gerund(phrase)
     if kind == "ask_any":
         phrase = _SOME_TEAM.sub("", phrase)
+    phrase = _as_work(phrase, hit.cue)
     question = text.rstrip(" .!)").endswith("?")
     if kind in ("promise", "plan") and question and stop == len(text):
         kind = "offer"
-    if kind == "idea" and question and re.match(r"(?:can|could)\s+we", match[0], re.IGNORECASE):
+    if kind == "idea" and question and re.match(r"(?:can|could)\s+we", hit.match[0], re.IGNORECASE):
         kind = "duty"
-    return Act(kind, phrase, before.strip(" ,"), groups.get("named"), _HEDGE.search(text[start:stop]) is not None)
+    hedged = _HEDGE.search(text[hit.start : stop]) is not None
+    instructs = kind == "ask" and _INSTRUCTS.match(hit.match[0]) is not None
+    return Act(kind, phrase, before.strip(" ,"), groups.get("named"), hedged, instructs)
 
 
-def _from_gerund(phrase: str) -> str:
-    """ "taking a look" as "take a look"; anything else as it is."""
+def _as_work(phrase: str, cue: _Cue) -> str:
+    """The phrase with a verb in front: its own as an imperative, or the cue's where it is a thing."""
+    if is_verb(first_word(phrase)) and not cue.takes_thing:
+        return phrase
+    plain = phrase if cue.takes_thing else _imperative_of(phrase)
+    if cue.verb and (cue.takes_thing or not is_verb(first_word(plain))):
+        return f"{cue.verb} {lower_article(plain)}"
+    return plain
+
+
+def _imperative_of(phrase: str) -> str:
+    """ "taking a look" and "takes a look" as "take a look"; anything else as it is."""
     head, _, rest = phrase.partition(" ")
-    verb = base_of(head) if head.lower().endswith("ing") else None
+    verb = (
+        base_of(head)
+        if head.lower().endswith("ing")
+        else next(
+            (
+                stem
+                for stem in (head.removesuffix("s"), head.removesuffix("es"), head.removesuffix("ies") + "y")
+                if is_verb(stem)
+            ),
+            None,
+        )
+    )
     return f"{verb} {rest}".strip() if verb else phrase
 
 
@@ -188,7 +269,7 @@ def _passive(text: str) -> list[Act]:
         or re.search(r"\b(?:if|when|once|that|which|who|what|how|whatever)\b", match["thing"], re.IGNORECASE)
     ):
         return []
-    verb = base_of(match["done"] or match["ing"] or "") or (match["noun"] or "").lower()
+    verb = _passive_verb(match)
     thing = _THING_LEAD.sub("", match["thing"]).strip(" ,")
     thing = lower_article(re.sub(r"^(?:@§\d+[\s,:]+)+", "", thing))
     if not verb or verb == "give" or thing.lower() in ("i", "we", "you", "they", "he", "she", "there", ""):
@@ -196,8 +277,16 @@ def _passive(text: str) -> list[Act]:
     by = re.search(rf"\bby (?P<named>{MARK})", match["rest"])
     should = (match["must"] or "").lower() == "should"
     rest = re.sub(rf"\bby (?:{MARK}|someone|somebody)(?:\s+\w+){{0,2}}", "", match["rest"])
-    phrase = trim_phrase(f"{verb} {thing}{rest}")
+    phrase = trim_phrase(f"{verb} {thing} {match['goes'] or ''}{rest}")
     return [Act("assign" if by else "idea" if should else "duty", phrase, "", by["named"] if by else None, should)]
+
+
+def _passive_verb(match: re.Match[str]) -> str:
+    """The imperative for "has to be updated", "needs updating", "needs an owner" or "has to go out"."""
+    if match["goes"]:
+        return "make"
+    noun = (match["noun"] or "").lower()
+    return base_of(match["done"] or match["ing"] or "") or _FOR_NOUN.get(noun, noun)
 
 
 def _imperative(text: str, listed: bool) -> list[Act]:
@@ -215,7 +304,7 @@ def _imperative(text: str, listed: bool) -> list[Act]:
         return []
     phrase = trim_phrase(rest)
     if match and len(words(phrase)) >= 2:
-        return [Act("ask", phrase, "", match["named"])]
+        return [Act("ask", phrase, "", match["named"], instructs=True)]
     if listed and len(words(phrase)) >= 3:
         return [Act("idea", phrase)]
     return []
@@ -239,7 +328,7 @@ def _split(act: Act) -> list[Act]:
             continue
         if act.kind == "promise" and act.hedged:
             continue
-        parts.append(Act(act.kind, trim_phrase(tail), act.before, act.named, act.hedged))
+        parts.append(replace(act, phrase=trim_phrase(tail)))
         rest = head
-    parts.append(Act(act.kind, trim_phrase(rest), act.before, act.named, act.hedged))
+    parts.append(replace(act, phrase=trim_phrase(rest)))
     return [part for part in parts[::-1] if is_work(part.kind, part.phrase)]

@@ -63,11 +63,11 @@ def _answerable(
     near = [d for d in theirs if line.position - d.touched <= NEAR]
     yield from (d for d in theirs if author in d.listeners and not d.guessed)
     if stance == "refuses":
-        yield from (d for d in near if author in d.listeners)
+        yield from (d for d in near if author in d.listeners or d.kind in ("idea", "offer"))
         return
     yield from (d for d in near if d.guessed and (author in d.listeners or line.position - d.touched <= 3))
     if stance == "agrees":
-        yield from (d for d in near if d.kind == "offer")
+        yield from (d for d in near if d.kind in ("offer", "idea", "duty"))
         return
     yield from (d for d in near if d.kind in _OPEN_TO_ALL)
     yield from (d for d in recent if d.speaker == author and d.owner is None and d.is_open)

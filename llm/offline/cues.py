@@ -1,6 +1,5 @@
 """The cues by which a sentence asks, promises or records: each pattern ends where its verb phrase begins."""
 
-import re
 from typing import Literal
 
 from llm.offline.names import MARK
@@ -16,9 +15,15 @@ _ADV = one_line(r"""
     tomorrow|tonight|personally))*
 """)
 _ANY = r"(?:someone|somebody|anyone|anybody|one of (?:you|us)|any of you|everyone|everybody|all|folks|people)"
+TIME = one_line(r"""
+    (?=.*\b(?:today|tonight|tomorrow|this (?:morning|afternoon|evening|week)|next week|(?:mon|tues|wednes|thurs|
+    fri)day|by|eod|eow|after (?:lunch|stand-?up|this|that|the|my)|in (?:an?|\d+|half)|before|first thing|
+    right (?:after|now|away)|now|later|asap|straight away|once)\b)
+""")
+"""Looks ahead for a time to come."""
 YOU = r"(?:you(?: guys| all| two| both)?|u|y'all|ya)"
 
-_CUES: tuple[tuple[ActKind, str], ...] = (
+DIRECT: tuple[tuple[ActKind, str], ...] = (
     # what a chair or a list writes down
     ("record", rf"""
             ^[#\[(!*]*(?:action(?: item)?s?|todo|ai|task|follow[- ]?up|
@@ -65,10 +70,9 @@ _CUES: tuple[tuple[ActKind, str], ...] = (
         """),
     ("assign", rf"""
             \b(?:assign(?:ing|ed)?|hand(?:ing)?|giv(?:e|
-            ing))\s+(?P<lead>[^,.;:?]{{2,80}}?)\s+to\s+(?P<named>{MARK})(?=\s|$|[.,!])
+            ing))\s+(?P<lead>[^,.;:?]{{2,80}}?)\s+(?:over\s+)?to\s+(?P<named>{MARK})(?=\s|$|[.,!])
         """),
     ("assign", rf"\bi(?:'d|\s+would)?\s+(?:need|want|like)\s+(?P<named>{MARK})\s+to(?=\s)"),
-    ("promise", r"(?<![\w'@])(?:i'm|i am)\s+(?=(?:taking|grabbing|picking\s+up)\s)"),
     ("ask_any", rf"\b(?:can|could|would|will|should|might|may)\s+{_ANY}(?:\s+else)?(?:\s+be\s+able\s+to)?{_ADV}(?=\s)"),
     ("ask_any", r"""
             \b(?:(?:we\s+)?(?:need|want|looking\s+for)\s+(?:a\s+volunteer|volunteers|someone|somebody)\s+(?:to|
@@ -132,16 +136,16 @@ _CUES: tuple[tuple[ActKind, str], ...] = (
         """),
 )  # fmt: skip
 
-CUES: tuple[tuple[ActKind, re.Pattern[str]], ...] = tuple((kind, pattern(text)) for kind, text in _CUES)
-HANDING_ON = frozenset(compiled for _, compiled in CUES[2:7])
-"""Cues that hand an action on: they say more than the "please" or "could you" in front of them."""
+HANDING_ON = range(2, 7)
+"""Which of them hand an action on: they say more than the "please" or "could you" in front of them."""
 ANY_CUE = pattern(
     r"""
     \b(?:can|could|would|will|should|must|shall|might|may|need|needs|have|haver|has|please|pls|plz|i'll|ill|'ll|
     going|gonna|gotta|let|lets|let's|lemme|plan|planning|to|for|give|assign\w*|action|todo|task|follow\w*|next|want|
     like|happy|glad|volunteer\w*|remember|forget|sure|mind|who|how|what|any|anyone|anybody|got|hope|hoping|bitte|
     kannst|könntest|könnt|können|puedes|podrías|podéis|pueden|por|ich|wir|jemand|yo|me|voy|hay|tenemos|alguien|imma|
-    taking|grabbing|picking)\b|[А-Яа-яІіЇїЄє]|[@#\[]
+    \w+ing|you|you'll|your|we'll|we're|takers|whose|who's|waiting|time|leave|put|don't|plan|decision|decided|
+    agreed|conclusion|outcome|verdict|consensus|i)\b|→|->|[А-Яа-яІіЇїЄє]|[@#\[]
     """
 )
 """A cheap test that no sentence with a cue fails."""

@@ -27,7 +27,8 @@ _FINITE = (
 _SUBJECT = pattern(
     rf"""
     ^(?P<subject>(?!(?:i|we|you|he|she|they|it|there|that|this|who|what|why|how|when|where|if|does|do|did|is|are|
-    can|could|has|have|anyone|someone|somebody)\b).{{2,90}}?)\s+(?P<rest>{_FINITE}\b.*)$
+    can|could|has|have|anyone|someone|somebody|nobody|no one|nothing|everyone|
+    everybody)\b).{{2,90}}?)\s+(?P<rest>{_FINITE}\b.*)$
     """
 )
 _OBJECT = pattern(

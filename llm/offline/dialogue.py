@@ -88,20 +88,26 @@ class Dialogue:
         stance, sentence = answer
         meant = list(targets(stance, line, sentence, listeners, self._recent(line)))
         if not meant:
-            if stance == "takes" and not acts_of(sentence):
+            if (stance == "takes" and not acts_of(sentence)) or (stance == "agrees" and self._sets_a_time(line)):
                 self._take_up(line, sentence, listeners)
             return None
         first = meant[0]
         together = [d for d in meant if d.position == first.position and d.listeners == first.listeners]
         for draft in together if stance != "done" else [first]:
             if stance in ("takes", "agrees"):
-                self._agree(draft, line, sentence)
+                self._agree(draft, line, sentence, takes=stance == "takes")
             elif stance == "refuses":
                 draft.refused = True
             else:
                 draft.dropped = True
             draft.touched = line.position
         return first if stance in ("takes", "agrees") else None
+
+    @staticmethod
+    def _sets_a_time(line: Line) -> bool:
+        """ "Yes, tomorrow": a short answer with a time is a promise, whatever was asked."""
+        short = sum(len(sentence.text) for sentence in line.sentences) < 60
+        return short and any(due_date(sentence.text, line.day) for sentence in line.sentences)
 
     def _recent(self, line: Line) -> list[Draft]:
         """The live drafts that a reply may still reach, latest first."""
@@ -114,9 +120,9 @@ class Dialogue:
         ]
 
     @staticmethod
-    def _agree(draft: Draft, line: Line, sentence: Sentence) -> Draft:
-        """An offer is welcome and stays with who made it; anything else goes to who agrees."""
-        if draft.kind != "offer":
+    def _agree(draft: Draft, line: Line, sentence: Sentence, *, takes: bool = True) -> Draft:
+        """An offer stays with who made it, a "yes" to an idea with the group, anything else goes to who agrees."""
+        if draft.kind != "offer" and (takes or draft.kind not in ("idea", "duty")):
             draft.owner = line.author
         draft.accepted, draft.refused = True, False
         draft.cite(line.position, sentence.raw)
@@ -146,6 +152,8 @@ class Dialogue:
             taken.due = taken.due or due_date(sentence.text, line.day)
             return taken
         draft = self._draft(line, sentence, act, listeners)
+        if act.kind == "ask" and self._explains(line, act, draft):
+            return None
         if unsaid:
             return self._resolve(draft, line, index, act, listeners)
         if act.kind == "promise" and taken is None and not _ALSO.search(sentence.text):
@@ -155,6 +163,12 @@ class Dialogue:
         if act.kind != "record" and PRONOUN.search(act.phrase):
             self._complete(draft, line, index, act, listeners)
         return self._keep(draft)
+
+    def _explains(self, line: Line, act: Act, draft: Draft) -> bool:
+        """Whether a request only tells who asked a question how something is done."""
+        last = next((e for e in reversed(self._lines[-3:]) if e.author in draft.listeners), None)
+        asked = last is not None and any(sentence.text.rstrip(" :)").endswith("?") for sentence in last.sentences)
+        return asked and not line.sentences[-1].text.endswith("?") and act.instructs
 
     def _keep(self, draft: Draft) -> Draft:
         self.drafts.append(draft)
@@ -174,6 +188,8 @@ class Dialogue:
         elif act.kind in _PROMISES:
             draft.owner = line.author
             draft.listeners = listeners
+        elif act.kind == "duty" and len(listeners) == 1:
+            draft.kind, draft.owner, draft.listeners = "ask", listeners[0], listeners
         draft.laughing = is_laughing(sentence.text)
         draft.due = due_date(sentence.text, line.day)
         draft.cite(line.position, sentence.raw)

@@ -53,7 +53,7 @@ class Draft:
     @property
     def is_open(self) -> bool:
         """Whether anybody may still take it."""
-        return not self.dropped and not self.accepted
+        return not self.dropped and (not self.accepted or self.owner is None)
 
     def confidence(self) -> float:
         """How often a reviewer would approve drafts of this kind: a guess, in steps that were set by hand.

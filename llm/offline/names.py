@@ -14,7 +14,7 @@ _EVERYDAY = word_set("""
     joy lag mark master max may mike miles new not now one patch pat peg penny ray rich rob rod root rose sky stew sue
     team test the their there they this tracker user ward way web will win you main dev admin here channel help
     """)
-_BOT = re.compile(r"(?:bot|\[bot\]|-ci)\d*$", re.IGNORECASE)
+_BOT = re.compile(r"(?:bot(?:t?u)?|\[bot\]|-ci)[\d_^|-]*$", re.IGNORECASE)
 
 
 def is_bot_name(author: str) -> bool:

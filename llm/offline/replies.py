@@ -27,7 +27,12 @@ _TAKES = pattern(
     get right on it|get on that|see to it|see what i can do|take over|check|dig in)\b|i(?:'ll| will)(?: \w+)?$|
     i can$|i can(?=[,.!]|$)|(?:taking|grabbing|picking up|looking into|looking at|working on|handling) (?:it|that|
     this|this one|that one)\b|i volunteer|happy to(?: \w+)?(?: {_IT})?[.!]?$|glad to[.!]?$|gladly|
-    i'm (?:already )?(?:doing|handling|taking) {_IT}|put me down|count me in|assign (?:it|that|this) to me|mach ich|
+    i'm (?:already )?(?:doing|handling|taking) {_IT}|put me down|count me in|i (?:take|do|make|fix|handle) {_IT}\b|
+    that(?:'s| is| would be|'d be) (?:me|mine|on me|my (?:job|turn|area|department))\b|(?:this|that) one(?:'s| is) mine|
+    my turn\b|^me(?:!|\.|$|,| then)|on my (?:list|plate|todo|desk)\b|
+    \w+ing {_IT} (?:now|today|tomorrow|right|asap|this|after|in|first|tonight|then|as)\b|
+    consider (?:it|that|this) (?:done|sorted|handled)|adding (?:it|that|this) to my|i don't mind|i'd (?:take|do) {_IT}|
+    assign (?:it|that|this) to me|mach ich|
     ich mach(?:e)? das|übernehme ich|kümmere mich|erledige ich|yo me encargo|me encargo|lo hago|ya me ocupo|зроблю|
     сделаю|займусь|займуся|візьму|возьму|беру на себе|беру)
     """
@@ -38,8 +43,8 @@ _AGREES = pattern(
     definitely|sounds good|no prob(?:lem)?s?|no worries|np|will|roger|ack|can do|you got it|got it|alright|
     all right|fine|deal|right away|noted|agreed|with pleasure|my pleasure|happy to|gladly|go ahead|please do|do it|
     go for it|that would be (?:great|good|nice|awesome|helpful|lovely)|that'd be (?:great|good|nice|awesome|helpful|
-    lovely)|perfect|cool|great|good idea|makes sense|understood|copy that|affirmative|on my list|
-    👍\S*|✅|🫡|👌\S*|🙋\S*|✔️?|💪\S*|:(?:\+1|thumbsup|ok_hand|white_check_mark|saluting_face|heavy_check_mark|raised_hand)(?:_all)?:|ja|
+    lovely)|perfect|cool|great|good idea|makes sense|understood|copy that|affirmative|on my list|👍\S*|✅|🫡|👌\S*|🙋\S*|
+    ✔️?|💪\S*|:(?:\+1|thumbsup|ok_hand|white_check_mark|saluting_face|heavy_check_mark|raised_hand)(?:_all)?:|ja|
     klar|gerne|mach ich|sí|si|vale|claro|por supuesto|так|добре|гаразд|звісно|да|хорошо|конечно|ок|ладно)(?=$|
     [\s,.!?:;)~—–-])(?!,? (?:but|although|though)\b)
     """
@@ -53,9 +58,12 @@ _REFUSES = pattern(
     touching)|swamped|slammed|too busy|fully booked|underwater|out (?:of office|until|till|all|on|tomorrow|today|
     this|next)|on (?:vacation|holiday|leave|pto)|away|off (?:today|tomorrow|until|this|next)|buried)\b|
     \b(?:no (?:time|capacity|bandwidth)|not (?:me|mine|my (?:job|area|thing|call)|doing (?:that|this|it)|today|
-    this week|happening|worth it|now)\b|rather not|i'll pass|hard pass|no way|no chance|i'd prefer not|
-    too much on my plate|don't think (?:i|we) (?:can|should)|ask someone else|find someone else|keine zeit|no puedo|
-    не можу|не могу|не встигаю|не успеваю)
+    this week|happening|worth it|now)\b|rather not|i'll pass|hard pass|no way|no chance|count me out|no can do|
+    sorry,? no\b|afraid not|hands (?:are )?full|up to my (?:ears|neck)|booked (?:out|solid)|drowning|(?:i'm|
+    i am) (?:against|not keen|not convinced)|not keen|don't (?:love|like) (?:it|that|this|the idea)|no (?:budget|
+    appetite)|i don't think so|bad idea|terrible idea|we (?:decided|agreed|chose|said) (?:not|against)|
+    wouldn't (?:do|touch|bother|go)|won't happen|not for us|i'd prefer not|too much on my plate|don't think (?:i|
+    we) (?:can|should)|ask someone else|find someone else|keine zeit|no puedo|не можу|не могу|не встигаю|не успеваю)
     """
 )
 _DONE = pattern(
@@ -82,8 +90,13 @@ _WITHDRAWS = pattern(
     relevant)|don't bother|hold off|(?:let's|lets) (?:not|drop (?:it|that|this)|skip (?:it|that|this)|leave it|
     park (?:it|that|this))|please don't|just kidding|kidding|jk\b|j/k|only joking|i'm joking|was a joke|
     i take (?:it|that) back|on second thoughts?|changed my mind|solved itself|works (?:now|again)|it works now|
-    my (?:mistake|bad), |don't worry about (?:it|that)|not necessary|unnecessary|hat sich erledigt|vergiss es|
-    olvídalo|забудь|не треба|не надо|неважно|неважливо)(?=$|\W)
+    my (?:mistake|bad), |don't worry about (?:it|that)|not necessary|unnecessary|(?:let's|lets|we can|we'll|
+    i'd) (?:revisit|postpone|wait|come back to|think about|discuss|talk about|see|look at (?:it|that|this) again)|
+    parking (?:it|that|this)|(?:it|that|this) can wait|can wait\b|another time|some other time|not (?:now|yet|
+    this (?:week|sprint|quarter|month|year)|before|until|a priority|worth (?:it|the))|(?:next|after) (?:quarter|
+    year)|maybe (?:later|after|next|one day|some day)|(?:put|goes|leave|keep) (?:it|that|this) (?:in|on|
+    for) (?:the )?(?:backlog|ice|hold|later|icebox)|on (?:ice|hold)\b|hat sich erledigt|vergiss es|olvídalo|забудь|
+    не треба|не надо|неважно|неважливо)(?=$|\W)
     """
 )
 _MOCKING = pattern(

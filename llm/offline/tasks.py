@@ -12,7 +12,7 @@ from llm.offline.values import OfflineMessage, OfflineTask
 _MERGE_REACH = 25
 """Drafts behind which the same words are taken for other work."""
 _LONGEST_DESCRIPTION = 1_500
-_LONGEST_QUOTE = 300
+_LONGEST_QUOTE = 500
 
 _SAID: dict[ActKind, str] = {
     "record": "{speaker} recorded an action",
@@ -114,8 +114,12 @@ class Writer:
         return as_title(self._names.unmark(phrase))
 
     def _description(self, draft: Draft, title: str) -> str:
-        said = [f"{self._sources[position].author}: {quote}" for position, quote in sorted(set(draft.evidence))]
-        return "\n".join([title + ".", *said])[:_LONGEST_DESCRIPTION]
+        """The title and what was said, whole messages, the one that was answered first."""
+        positions = sorted({position for position, _ in draft.evidence})
+        said = [
+            f"{source.author}: {source.text[:_LONGEST_QUOTE]}" for source in map(self._sources.__getitem__, positions)
+        ]
+        return "\n".join([f"{title}.", *said])[:_LONGEST_DESCRIPTION]
 
     def _reasoning(self, draft: Draft) -> str:
         parts = [_SAID[draft.kind].format(speaker=self._names.people[draft.speaker])]

@@ -34,7 +34,8 @@ VERBS = word_set("""
 
 IRREGULAR = {
     "brought": "bring", "built": "build", "bought": "buy", "chosen": "choose", "done": "do", "driven": "drive",
-    "dug": "dig", "found": "find", "given": "give", "gotten": "get", "got": "get", "hidden": "hide", "kept": "keep",
+    "dug": "dig", "found": "find", "given": "give",
+    "having": "have", "gotten": "get", "got": "get", "hidden": "hide", "kept": "keep",
     "led": "lead", "made": "make", "met": "meet", "paid": "pay", "put": "put", "redone": "redo", "rebuilt": "rebuild",
     "rewritten": "rewrite", "rerun": "rerun", "run": "run", "sent": "send", "set": "set", "shown": "show",
     "split": "split", "spoken": "speak", "cut": "cut", "taken": "take", "told": "tell", "torn": "tear",
