@@ -43,9 +43,12 @@ _BY_TYPE: tuple[tuple[type[BaseException], FailureKind], ...] = (
 _BY_STATUS: dict[int, FailureKind] = {408: "timeout", 413: "context_too_long", 425: "server_error"}
 """Those that the library has no class for."""
 
+_SDKS = frozenset({"anthropic", "boto3", "botocore", "google", "groq", "mistralai", "openai"})
+
 _SECRET = re.compile(r"(?i)\b(?:sk|pk|key|glnr|bearer|token|api[_-]?key)[-_ =:]+[\w*.-]{6,}|\b[\w-]{32,}\b")
 _SHARED_LENGTH = 16
 MAX_DETAIL = 300
+CUT_OFF = "The answer was cut off at its token limit: raise max_tokens or lower max_batch_size."
 
 
 def as_failure(error: BaseException, *, private: Iterable[str] = ()) -> ModelFailure | None:
@@ -68,7 +71,16 @@ def _kind(error: BaseException) -> FailureKind | None:
             return kind
     if isinstance(error, ai.ModelHTTPError):
         return _BY_STATUS.get(error.status_code, "rejected")
-    return "server_error" if isinstance(error, ai.ModelAPIError) else None
+    if isinstance(error, ai.ModelAPIError):
+        return "not_found" if _is_redirect(error.__cause__) else "server_error"
+    # What an SDK raises before it sends anything, and the library lets through.
+    return "misconfigured" if type(error).__module__.partition(".")[0] in _SDKS else None
+
+
+def _is_redirect(error: BaseException | None) -> bool:
+    """Redirects aren't followed: a public address could point inside. The library has no class for them."""
+    status = getattr(error, "status_code", None)
+    return isinstance(status, int) and 300 <= status < 400
 
 
 def _detail(error: BaseException, private: tuple[str, ...]) -> str:
@@ -78,7 +90,7 @@ def _detail(error: BaseException, private: tuple[str, ...]) -> str:
         case ai.ContentFilterError():
             return "The provider's content filter refused the batch."
         case ai.OutputTokenLimitExceeded():
-            return "The answer was cut off at its token limit: raise max_tokens or lower max_batch_size."
+            return CUT_OFF
         case ai.UnexpectedModelBehavior() | ai.UsageLimitExceeded():
             return "The model gave no answer that fits."
     return _said(_innermost(error), private)

@@ -22,7 +22,7 @@ from analysis.costs import TYPICAL_ANSWER_TOKENS, Price, cost_of, estimate_token
 from analysis.prompts import RenderedPrompt
 from analysis.proposals import AnswerInvalidError, ProposalDraft, answer_schema, parse_answer
 from errors import ModelFailure
-from llm.errors import as_failure
+from llm.errors import CUT_OFF, as_failure
 from llm.providers import ProviderConnection, build_model, output_mode
 from models.conversation import ChatMessage
 from models.values import OutputMode
@@ -84,15 +84,19 @@ class _Asked:
     call: ExtractionCall
     record: CallRecord
     drafts: list[ProposalDraft] = field(default_factory=list)
-    reason: str = "The model gave no answer in the asked form."
 
-    def judge(self) -> None:
-        """Read the last answer. What is stored is what is read, so that a stored answer can be read again."""
+    def fault(self) -> str | None:
+        """Read the last answer; what is wrong with it, or None.
+
+        What is stored is what is read, so that a stored answer can be read again.
+        """
+        if self.record.raw_answer is None:
+            return None
         try:
-            self.drafts = parse_answer(self.record.raw_answer or "", self.call.prompt.refs, self.call.messages)
+            self.drafts = parse_answer(self.record.raw_answer, self.call.prompt.refs, self.call.messages)
         except AnswerInvalidError as invalid:
-            self.reason = invalid.reason
-            raise
+            return invalid.reason
+        return None
 
 
 async def extract(
@@ -125,9 +129,12 @@ async def extract(
 
 
 def _explained(failure: ModelFailure, asked: _Asked) -> ModelFailure:
+    """A bad answer's failure with what is wrong with the answer."""
     if failure.kind != "bad_answer":
         return failure
-    return ModelFailure("bad_answer", f"{failure.detail} Requests: {asked.record.requests}. {asked.reason}")
+    return ModelFailure(
+        "bad_answer", f"{failure.detail} Requests: {asked.record.requests}. {asked.fault() or ''}".strip()
+    )
 
 
 @lru_cache
@@ -138,10 +145,8 @@ def _agent(mode: OutputMode) -> Agent[_Asked, dict[str, Any]]:
 
     @agent.output_validator
     def check(context: RunContext[_Asked], answer: dict[str, Any]) -> dict[str, Any]:
-        try:
-            context.deps.judge()
-        except AnswerInvalidError as invalid:
-            raise ModelRetry(invalid.reason) from None
+        if fault := context.deps.fault():
+            raise ModelRetry(fault)
         return answer
 
     return agent
@@ -216,6 +221,9 @@ class _CountedModel(WrapperModel):
         finally:
             record.latency_ms += round((time.monotonic() - begun) * 1000)
         self._count(response)
+        if response.finish_reason == "length" and (fault := self._asked.fault()):
+            # To ask again would run into the same limit and pay for it.
+            raise ModelFailure("bad_answer", f"{CUT_OFF} {fault}")
         return response
 
     def _count(self, response: ModelResponse) -> None:
@@ -244,7 +252,7 @@ def _raw(response: ModelResponse) -> str:
     """The answer as the model wrote it: the arguments of its tool call, else its text."""
     for part in response.parts:
         if isinstance(part, ToolCallPart):
-            return _storable(part.args_as_json_str())
+            return _storable(part.args if isinstance(part.args, str) else part.args_as_json_str())
     return _storable("".join(part.content for part in response.parts if isinstance(part, TextPart)))
 
 
