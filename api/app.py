@@ -1,0 +1,58 @@
+"""The application, and the process that serves it."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+import logs
+from api import health, server
+from api.border import Border
+from api.dependencies import Resources
+from api.limits import BodyLimit
+from api.problems import on_error
+from settings import Settings
+
+PREFIX = "/api/v1"
+_ROUTERS: tuple[APIRouter, ...] = (health.router,)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The API over the settings' database and Temporal server. Neither has to be there, now or later: a request that
+    needs one that is away gets 503 `database_unavailable` or `temporal_unavailable`."""
+    resources = Resources.from_settings(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await resources.database.close()
+
+    app = FastAPI(
+        title="Gleaner",
+        lifespan=lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        middleware=[Middleware(Border), Middleware(BodyLimit)],
+        exception_handlers={HTTPException: on_error, RequestValidationError: on_error},
+    )
+    app.state.resources = resources
+    for router in _ROUTERS:
+        app.include_router(router, prefix=PREFIX)
+    return app
+
+
+def serve(settings: Settings) -> None:
+    """Serve until told to stop; exit code 2 for settings that can't be served."""
+    refusal = server.refusal_to_serve(settings)
+    if refusal is not None:
+        sys.stderr.write(f"{refusal}\n")
+        raise SystemExit(2)
+    logs.configure(settings)
+    server.run(create_app(settings), settings)

@@ -1,0 +1,49 @@
+"""What every handler may use, made once per process."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from api.review_signals import ReviewSignals
+from api.run_commands import RunCommands
+from api.temporal_gateway import TemporalGateway
+from db.engine import Database
+from db.vault import Vault
+from settings import Settings
+
+
+@dataclass(frozen=True)
+class Resources:
+    """The parts behind the API. Nothing in them connects before it is used."""
+
+    settings: Settings
+    database: Database
+    vault: Vault
+    temporal: TemporalGateway
+    commands: RunCommands
+    review_signals: ReviewSignals
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Resources":
+        database = Database.from_settings(settings)
+        temporal = TemporalGateway(settings)
+        return cls(
+            settings=settings,
+            database=database,
+            vault=Vault.from_settings(settings),
+            temporal=temporal,
+            commands=RunCommands(database, temporal),
+            review_signals=ReviewSignals(temporal),
+        )
+
+
+def resources_of(connection: HTTPConnection) -> Resources:
+    """The resources of the application that serves this request or WebSocket."""
+    resources: Resources = connection.app.state.resources
+    return resources
+
+
+Api = Annotated[Resources, Depends(resources_of)]
+"""A handler's parameter that receives the resources."""

@@ -1,0 +1,88 @@
+"""The keys of the API: made, listed, revoked, found. Only a hash of a key is stored."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement
+from sqlmodel import col, or_, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from errors import Conflict, NotFound
+from models.base import now
+from models.service import ApiKey
+from models.values import Scope
+
+_PREFIX = "glnr_"
+_SHOWN = len(_PREFIX) + 8
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """A key's row, and its secret, which nobody can read again."""
+
+    row: ApiKey
+    secret: str
+
+
+async def create(
+    session: AsyncSession, name: str, scopes: Sequence[Scope], *, expires_at: datetime | None = None
+) -> NewKey:
+    """Make a key of 256 random bits."""
+    secret = _PREFIX + secrets.token_urlsafe(32)
+    row = ApiKey(
+        name=name,
+        prefix=secret[:_SHOWN],
+        key_hash=_hash(secret),
+        scopes=list(dict.fromkeys(scopes)),
+        expires_at=expires_at,
+    )
+    session.add(row)
+    await session.flush()
+    return NewKey(row, secret)
+
+
+async def listed(session: AsyncSession) -> list[ApiKey]:
+    """Every key, the newest first, revoked and expired ones too."""
+    query = select(ApiKey).order_by(col(ApiKey.created_at).desc(), col(ApiKey.id).desc())
+    return list((await session.exec(query)).all())
+
+
+async def revoke(session: AsyncSession, which: str) -> ApiKey:
+    """End the key of this id, or of the prefix that the list shows; ending it twice changes nothing.
+
+    404 `key_not_found`; 409 `key_ambiguous` where the prefix is of several.
+    """
+    query = select(ApiKey).where(_named(which)).with_for_update()
+    found = (await session.exec(query)).all()
+    if not found:
+        raise NotFound("key_not_found", f"There is no key {which}.")
+    if len(found) > 1:
+        raise Conflict("key_ambiguous", f"{len(found)} keys begin with {which}; name one by its id.")
+    if found[0].revoked_at is None:
+        found[0].revoked_at = now()
+    return found[0]
+
+
+async def find(session: AsyncSession, secret: str) -> ApiKey | None:
+    """The key with this secret, if it is neither revoked nor expired."""
+    query = select(ApiKey).where(
+        col(ApiKey.key_hash) == _hash(secret),
+        col(ApiKey.revoked_at).is_(None),
+        or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > now()),
+    )
+    return (await session.exec(query)).one_or_none()
+
+
+def _named(which: str) -> ColumnElement[bool]:
+    try:
+        return col(ApiKey.id) == UUID(which)
+    except ValueError:
+        return col(ApiKey.prefix) == which
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
