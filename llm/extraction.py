@@ -109,7 +109,8 @@ async def extract(
     if not price_known(call.connection.type, call.model_name, call.price):
         record.cost_usd = None
     asked = _Asked(call, record)
-    model = build_model(call.connection, call.model_name)
+    # In a thread: the first model of a type imports its SDK, which takes up to a second.
+    model = await asyncio.to_thread(build_model, call.connection, call.model_name)
     try:
         await _agent(output_mode(call.connection, model)).run(
             call.prompt.user,
@@ -209,10 +210,12 @@ class _CountedModel(WrapperModel):
             await self._before_request(self._input_estimate + TYPICAL_ANSWER_TOKENS)
         call, record = self._asked.call, self._asked.record
         record.requests += 1
-        begun = time.monotonic()
+        begun, seconds = time.monotonic(), call.connection.request_timeout_seconds
         try:
-            async with asyncio.timeout(call.connection.request_timeout_seconds):
+            async with asyncio.timeout(seconds):
                 response = await super().request(messages, model_settings, model_request_parameters)
+        except TimeoutError:
+            raise ModelFailure("timeout", f"The provider gave no answer within {seconds:g} seconds.") from None
         except Exception as error:
             failure = as_failure(error, private=call.private)
             if failure is None:
