@@ -2,9 +2,10 @@
 
 import re
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
+from llm.offline.abroad import INFINITIVE
 from llm.offline.cues import ANY_CUE, DIRECT, HANDING_ON, YOU, ActKind
 from llm.offline.indirect import INDIRECT
 from llm.offline.names import MARK
@@ -19,7 +20,8 @@ from llm.offline.work import is_work
 class Act:
     """One act of a sentence. `phrase` is the verb phrase, `before` what the sentence said ahead of the cue, `named` the
     person that the cue itself names (a mark), `hedged` whether "probably", "maybe" or "hope" stood in it, `instructs`
-    whether the same words could explain how something is done ("you need to", a bare imperative)."""
+    whether the same words could explain how something is done ("you need to", an imperative), `bare` that it is an
+    imperative to nobody by name."""
 
     kind: ActKind
     phrase: str
@@ -27,6 +29,7 @@ class Act:
     named: str | None = None
     hedged: bool = False
     instructs: bool = False
+    bare: bool = False
 
 
 _PASSIVE = pattern(
@@ -80,7 +83,7 @@ _NEGATED = pattern(
     if|so|so that)\b(?:\s+\w+){0,1}\s*)$
     """
 )
-_OPEN_QUESTION = re.compile(r"\b(?:how|what|why|where|which|when)(?: \w+)?\s*$", re.IGNORECASE)
+_OPEN_QUESTION = re.compile(r"\b(?:how|what|why|where|which|when)(?: \w+)?\s*$|\bknows?\s*$", re.IGNORECASE)
 _REPORTED = pattern(
     r"""
     \b(?:said|says|told (?:me|us|him|her|them|@§\d+)|asked(?: me| us| him| her| them| @§\d+)?|wrote|thought|claims?|
@@ -101,9 +104,14 @@ _LISTENER = pattern(
     morning)[\s,]*)?(?P<named>{MARK}(?:(?:\s*,\s*|\s+and\s+|\s+){MARK})*)\s*[,:\-–—]*\s*
     """
 )
-_INSTRUCTS = re.compile(
-    rf"{YOU}(?:'ll)?\s+(?:need|have|should|must|will|take|do|check|send|add|make|put|call)\b|you\s", re.IGNORECASE
+_BEFORE_IMPERATIVE = re.compile(r"^(?:(?:please|also|and|then|now|so|ok|next|just)[\s,]+)+", re.IGNORECASE)
+_HAS_OBJECT = pattern(
+    r"""
+    ^\w+\s+(?:the|an?|this|that|these|those|it|them|your|our|my|his|her|all|both|each|every|any|some|one|two|@§\d+|out|
+    up|in|off|on|over|to|with|for|me|us|if|whether|again|down|back|new|old)\b(?!\s+(?:is|are|was|were|has|looks)\b)
+    """
 )
+_CYRILLIC = re.compile("[А-Яа-яІіЇїЄєЁё]")
 _POINTING = re.compile(r"(?:this|that)(?: one)?|it|here", re.IGNORECASE)
 _SOME_TEAM = pattern(
     r"""
@@ -126,6 +134,11 @@ class _Cue:
     def names_somebody(self) -> bool:
         """Whether the cue can't stand in a sentence without a name."""
         return "named" in self.pattern.groupindex and self.kind == "assign" and r"\w-" not in self.pattern.pattern
+
+    @cached_property
+    def is_cyrillic(self) -> bool:
+        """Whether the cue holds no Latin words."""
+        return re.search("[a-z]{3}", self.pattern.pattern) is None
 
     @property
     def takes_thing(self) -> bool:
@@ -151,17 +164,18 @@ _CUES = (
 )
 
 
-def acts_of(sentence: Sentence) -> list[Act]:
+@lru_cache(maxsize=2048)  # a sentence is asked for when it is read and whenever "it" may stand for it
+def acts_of(sentence: Sentence) -> tuple[Act, ...]:
     """The acts of one sentence in the order of its words."""
     text = sentence.text
     if len(text) < 4 or not (ANY_CUE.search(text) or sentence.listed):
-        return []
+        return ()
     if _HYPOTHETICAL.search(text) and not _ASKS_ANYWAY.search(text):
-        return []
+        return ()
     found = [act for act in _cued(text) if is_work(act.kind, act.phrase)]
     if not found:
         found = _passive(text) or _imperative(text, sentence.listed)
-    return [part for act in found for part in _split(act)]
+    return tuple(part for act in found for part in _split(act))
 
 
 def _cued(text: str) -> list[Act]:
@@ -182,11 +196,11 @@ def _cued(text: str) -> list[Act]:
 
 def _hits(text: str) -> list[_Hit]:
     """Where cues stand, in the order of the text; where several start together, direct and long ones first."""
-    named = "@§" in text
+    named, latin = "@§" in text, not _CYRILLIC.search(text)
     hits = [
         _Hit(match.start(), match.end(), order, cue, match)
         for order, cue in enumerate(_CUES)
-        if not cue.names_somebody or named
+        if (named or not cue.names_somebody) and not (latin and cue.is_cyrillic)
         for match in cue.pattern.finditer(text)
     ]
     return sorted(hits, key=lambda hit: (hit.start, hit.order >= len(DIRECT), -hit.end))
@@ -227,7 +241,7 @@ def _act(text: str, hit: _Hit, stop: int) -> Act | None:
     if kind == "idea" and question and re.match(r"(?:can|could)\s+we", hit.match[0], re.IGNORECASE):
         kind = "duty"
     hedged = _HEDGE.search(text[hit.start : stop]) is not None
-    instructs = kind == "ask" and _INSTRUCTS.match(hit.match[0]) is not None
+    instructs = kind == "ask" and not question
     return Act(kind, phrase, before.strip(" ,"), groups.get("named"), hedged, instructs)
 
 
@@ -244,6 +258,8 @@ def _as_work(phrase: str, cue: _Cue) -> str:
 def _imperative_of(phrase: str) -> str:
     """ "taking a look" and "takes a look" as "take a look"; anything else as it is."""
     head, _, rest = phrase.partition(" ")
+    if head.lower() in INFINITIVE:
+        return f"{INFINITIVE[head.lower()]} {rest}".strip()
     verb = (
         base_of(head)
         if head.lower().endswith("ing")
@@ -290,24 +306,21 @@ def _passive_verb(match: re.Match[str]) -> str:
 
 
 def _imperative(text: str, listed: bool) -> list[Act]:
-    """ "@Ana update the docs": somebody is addressed, and the sentence begins with a verb of work."""
+    """ "@Ana update the docs" and "Update the docs": the sentence begins with a verb of work and has an object."""
     match = _LISTENER.match(text) or (_LISTED_OWNER.match(text) if listed else None)
     rest = text[match.end() :] if match else text
-    rest = re.sub(r"^(?:(?:please|also|and|then|now|so|ok|next)[\s,]+)+", "", rest, flags=re.IGNORECASE)
+    rest = _BEFORE_IMPERATIVE.sub("", rest)
     head = first_word(rest)
-    if (
-        not is_verb(head)
-        or head in ("have", "let", "use", "see")
-        or text.rstrip().endswith("?")
-        or not is_work("ask", rest)
-    ):
+    if not is_verb(head) or head in ("have", "let", "use", "see") or text.rstrip().endswith("?"):
         return []
     phrase = trim_phrase(rest)
-    if match and len(words(phrase)) >= 2:
-        return [Act("ask", phrase, "", match["named"], instructs=True)]
+    if not is_work("ask", rest) or len(words(phrase)) < 2:
+        return []
+    if match:
+        return [Act("ask", phrase, named=match["named"], instructs=True)]
     if listed and len(words(phrase)) >= 3:
         return [Act("idea", phrase)]
-    return []
+    return [Act("ask", phrase, instructs=True, bare=True)] if _HAS_OBJECT.match(rest) else []
 
 
 def _split(act: Act) -> list[Act]:

@@ -47,6 +47,8 @@ def targets(
     if stance == "withdraws":
         yield from (d for d in recent if line.author in (d.speaker, d.owner))
         yield from (d for d in recent if line.position - d.touched <= 2)
+    elif stance == "defers":
+        yield from (d for d in recent if d.speaker != line.author and not d.accepted and line.position - d.touched <= 2)
     elif stance == "done":
         if not _MEETING_DONE.match(opening(sentence.text)):
             yield from (d for d in recent if _may_be_done(d, line, sentence))
@@ -65,9 +67,11 @@ def _answerable(
     if stance == "refuses":
         yield from (d for d in near if author in d.listeners or d.kind in ("idea", "offer"))
         return
-    yield from (d for d in near if d.guessed and (author in d.listeners or line.position - d.touched <= 3))
+    reach = 3 if stance == "takes" else 1
+    yield from (d for d in near if d.guessed and (author in d.listeners or line.position - d.touched <= reach))
     if stance == "agrees":
-        yield from (d for d in near if d.kind in ("offer", "idea", "duty"))
+        yield from (d for d in near if d.kind == "offer")
+        yield from (d for d in near if d.kind in ("idea", "duty") and line.position - d.touched <= 2)
         return
     yield from (d for d in near if d.kind in _OPEN_TO_ALL)
     yield from (d for d in recent if d.speaker == author and d.owner is None and d.is_open)

@@ -56,7 +56,7 @@ DIRECT: tuple[tuple[ActKind, str], ...] = (
         """),
     ("ask", rf"""
             \b(?:are\s+{YOU}\s+able\s+to|any\s+chance\s+(?:that\s+)?{YOU}\s+(?:can|could)|(?:is\s+it|
-            would\s+it\s+be)\s+possible\s+(?:for\s+{YOU}\s+)?to|think\s+{YOU}\s+(?:can|could))(?=\s)
+            would\s+it\s+be)\s+possible\s+for\s+{YOU}\s+to|think\s+{YOU}\s+(?:can|could))(?=\s)
         """),
     ("ask", rf"""
             \b(?:if\s+{YOU}\s+(?:can|could|would)|i(?:\s+would|'d)?\s+(?:need|want|like|love)\s+{YOU}\s+to|
@@ -106,8 +106,7 @@ DIRECT: tuple[tuple[ActKind, str], ...] = (
         """),
     ("promise", r"""
             \b(?:ich mache|ich kümmere mich um|ich übernehme|ich werde|ich schaue mir|yo me encargo de|me encargo de|
-            voy a|я зроблю|я візьму|я сделаю|я возьму|зроблю|сделаю|візьмуся за|займусь|займуся|я підготую|я подготовлю|
-            я напишу|я перевірю|я проверю)(?=\s)
+            voy a)(?=\s)
         """),
     ("plan", rf"""
             (?<![\w'@])(?:i\s+(?:also\s+|still\s+|just\s+|do\s+|really\s+|will\s+)?(?:need|have|haver|plan|intend|

@@ -43,7 +43,7 @@ _OBJECT = pattern(
 _LEAD = pattern(
     r"""
     ^(?:(?:hey|hi|hello|all|team|folks|everyone|so|and|but|also|well|ok|okay|oh|btw|fyi|heads up|heads-up|note|hmm+|
-    then|yes|yeah|yep|no|sorry|unfortunately|luckily|sadly|anyway|reminder|quick reminder|friendly reminder|psa|
+    then|yes|yeah|yep|no|sorry|unfortunately|thus|therefore|luckily|sadly|anyway|reminder|quick reminder|friendly reminder|psa|
     two things|apparently|it looks like|looks like|seems like|it seems(?: that| like)?|i think|i guess|i believe|
     i noticed(?: that)?|i see(?: that)?|the problem is(?: that)?|problem is|the issue is(?: that)?|because|that|
     right|actually|still|since|as|question|quick question|one more thing|good morning|morning|
@@ -56,6 +56,7 @@ _INFINITIVE = pattern(
     asked|like|have) to (?P<vp>\w+ .+)$
     """
 )
+_UNFINISHED = re.compile(r"\b(?:that|which|who|and|or|if|when)$", re.IGNORECASE)
 _PERSONAL = pattern(
     r"""
     (?:(?:i|you|he|she|they)(?:'\w+)?|thanks?|thank you|congrats\w*|welcome|cheers|good|see|sorry|yes|no|bye|later|
@@ -97,7 +98,7 @@ def _thing(text: str) -> Deliverable | None:
     if len(content_words(text)) < 2 and not re.search(r"[#/]\w|\w\d", text):
         return None
     match = _SUBJECT.match(text)
-    if match and content_words(match["subject"]):
+    if match and content_words(match["subject"]) and not _UNFINISHED.search(match["subject"]):
         return Deliverable(lower_article(match["subject"]) + _said(match["rest"]), "thing")
     match = _OBJECT.match(text)
     if match and content_words(match["object"]):

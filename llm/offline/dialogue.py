@@ -8,16 +8,36 @@ from llm.offline.answers import REACH, answer_of, targets
 from llm.offline.deadlines import due_date
 from llm.offline.deliverables import combined, completed
 from llm.offline.drafts import Draft
-from llm.offline.lines import STANDS_FOR_ACTION, Line, earlier_in_message, look_back, told_in_pieces
+from llm.offline.lines import (
+    STANDS_FOR_ACTION,
+    Line,
+    earlier_in_message,
+    is_bug_report,
+    look_back,
+    told_in_pieces,
+)
 from llm.offline.names import Names
-from llm.offline.patterns import word_set
+from llm.offline.patterns import pattern, word_set
 from llm.offline.phrases import PRONOUN, content_words, first_word, lacks_object
-from llm.offline.replies import is_laughing, is_mocking
+from llm.offline.replies import is_laughing, is_mocking, sounds_unwilling
 from llm.offline.sentences import Sentence
 
 _PATIENCE = timedelta(days=3)
 """Time after which a reply no longer answers."""
 _WANTS_ANSWER = word_set("confirm explain tell clarify elaborate share paste show try help describe answer say")
+_ASKS_FOR_FACTS = pattern(
+    r"""
+    ^(?:@§\d+[\s,:]+|and |so |hey |but )*(?:are|is|was|were|did|do|does|has|have|had|how|what|why|where|when|who|
+    which)\b.*\?|\b(?:right|ok|yes|no|agree|coming)\?$
+    """
+)
+_TROUBLE = pattern(
+    r"""
+    \b(?:broken|wrong|missing|fail(?:s|ed|ing)?|errors?|expire[sd]?|expiring|crash\w*|outdated|overdue|due|waiting|
+    needs?|deadline|stuck|doesn't|isn't|aren't|still|nobody|empty|typos?|late|complain\w*|urgent|blocked|blocking)\b
+    """
+)
+_HOW_TO = re.compile(r"\b(?:how|where|what|why|which|can i|can we|do i|is there|should i)\b.*\?", re.IGNORECASE)
 _ALSO = re.compile(r"\balso\b|\bas well\b|\btoo\b|\bseparately\b", re.IGNORECASE)
 _OPENING_NAMES = re.compile(r"^(?:\w+[\s,]+){0,2}?((?:@§\d+[\s,:;\-–—]*(?:and |& )?)+)")
 _CLOSING_NAME = re.compile(r"[,?!.]\s*(@§\d+)\s*[?!.]*$")
@@ -46,8 +66,19 @@ class Dialogue:
                 draft = self._enact(line, index, act, listeners, taken)
                 if draft is not None:
                     opened.append(draft)
+        if not opened and is_bug_report(line):
+            opened = self._report(line)
         _note_deadline(line, opened)
         self._lines.append(line)
+
+    def _report(self, line: Line) -> list[Draft]:
+        """A bug report is a duty by its form: its headline wants fixing."""
+        headline = line.about()[-1] if line.about() else None
+        if headline is None:
+            return []
+        draft = Draft("duty", line.author, combined("fix it", headline.thing), line.position)
+        draft.cite(headline.position, headline.quote)
+        return [self._keep(draft)]
 
     # who is spoken to
 
@@ -84,11 +115,12 @@ class Dialogue:
         """Apply what the message answers; the draft that its author took or agreed to, if any."""
         answer = answer_of(line)
         if answer is None:
+            self._turn_down(line)
             return None
         stance, sentence = answer
         meant = list(targets(stance, line, sentence, listeners, self._recent(line)))
         if not meant:
-            if (stance == "takes" and not acts_of(sentence)) or (stance == "agrees" and self._sets_a_time(line)):
+            if (stance == "takes" and not acts_of(sentence)) or (stance == "agrees" and self._was_told(line)):
                 self._take_up(line, sentence, listeners)
             return None
         first = meant[0]
@@ -103,11 +135,28 @@ class Dialogue:
             draft.touched = line.position
         return first if stance in ("takes", "agrees") else None
 
-    @staticmethod
-    def _sets_a_time(line: Line) -> bool:
-        """ "Yes, tomorrow": a short answer with a time is a promise, whatever was asked."""
+    def _was_told(self, line: Line) -> bool:
+        """Whether a bare "yes" is a promise: it names a time, or its author was just told of trouble by name."""
         short = sum(len(sentence.text) for sentence in line.sentences) < 60
-        return short and any(due_date(sentence.text, line.day) for sentence in line.sentences)
+        if short and any(due_date(sentence.text, line.day) for sentence in line.sentences):
+            return True
+        last = self._lines[-1] if self._lines else None
+        if last is None or last.author == line.author or not short:
+            return False
+        text = " ".join(sentence.text for sentence in last.sentences)
+        told = line.author in self._names.found(text) and _TROUBLE.search(text)
+        return bool(told) and not any(_ASKS_FOR_FACTS.search(sentence.text) for sentence in last.sentences)
+
+    def _turn_down(self, line: Line) -> None:
+        """A first reply that sounds unwilling and promises nothing refuses what was asked of its author by name."""
+        if not line.sentences or not sounds_unwilling(line.sentences[0].text):
+            return
+        if any(act.kind in _PROMISES for sentence in line.sentences for act in acts_of(sentence)):
+            return
+        for draft in self._recent(line):
+            if not draft.accepted and line.author in draft.listeners and line.position - draft.touched <= 4:
+                draft.refused = True
+                draft.touched = line.position
 
     def _recent(self, line: Line) -> list[Draft]:
         """The live drafts that a reply may still reach, latest first."""
@@ -132,7 +181,7 @@ class Dialogue:
     def _take_up(self, line: Line, sentence: Sentence, listeners: tuple[int, ...]) -> None:
         """ "On it" where nothing was asked: the last thing that somebody else reported."""
         found = look_back(self._lines, line, "handle it", listeners=listeners, own_first=False)
-        if found is None or line.position - found.position > 4:
+        if found is None or line.position - found.position > 4 or self._is_promised(found.position):
             return
         phrase = combined("look into it", found.thing)
         draft = Draft("promise", line.author, phrase, line.position, owner=line.author)
@@ -140,6 +189,10 @@ class Dialogue:
         draft.cite(line.position, sentence.raw)
         draft.due = due_date(sentence.text, line.day)
         self.drafts.append(draft)
+
+    def _is_promised(self, position: int) -> bool:
+        """Whether that line is itself a promise of its author."""
+        return any(d.position == position and d.kind in _PROMISES for d in self.drafts[-20:])
 
     # acts
 
@@ -152,7 +205,7 @@ class Dialogue:
             taken.due = taken.due or due_date(sentence.text, line.day)
             return taken
         draft = self._draft(line, sentence, act, listeners)
-        if act.kind == "ask" and self._explains(line, act, draft):
+        if act.kind == "ask" and self._explains(act, draft):
             return None
         if unsaid:
             return self._resolve(draft, line, index, act, listeners)
@@ -162,13 +215,30 @@ class Dialogue:
                 return self._agree(answered, line, sentence)
         if act.kind != "record" and PRONOUN.search(act.phrase):
             self._complete(draft, line, index, act, listeners)
+        if act.kind == "promise":
+            self._cite_question(draft, line, listeners)
         return self._keep(draft)
 
-    def _explains(self, line: Line, act: Act, draft: Draft) -> bool:
+    def _cite_question(self, draft: Draft, line: Line, listeners: tuple[int, ...]) -> None:
+        """A promise in a reply also rests on what it replies to; its title says so where it says little itself."""
+        answer = answer_of(line)
+        if not listeners and (answer is None or answer[0] not in ("takes", "agrees")):
+            return
+        others = [e for e in self._lines[-4:] if e.author in listeners or (not listeners and e.author != line.author)]
+        answered = next((e for e in reversed(others) if e.about()), None)
+        if answered is None or len(draft.evidence) > 1:
+            return
+        mention = answered.about()[0]
+        draft.cite(mention.position, mention.quote)
+        if len(content_words(draft.phrase)) <= 2:
+            draft.phrase = f"{draft.phrase}: {mention.thing.text}"
+
+    def _explains(self, act: Act, draft: Draft) -> bool:
         """Whether a request only tells who asked a question how something is done."""
         last = next((e for e in reversed(self._lines[-3:]) if e.author in draft.listeners), None)
-        asked = last is not None and any(sentence.text.rstrip(" :)").endswith("?") for sentence in last.sentences)
-        return asked and not line.sentences[-1].text.endswith("?") and act.instructs
+        if last is None or not act.instructs:
+            return False
+        return any(_HOW_TO.search(sentence.text) for sentence in last.sentences)
 
     def _keep(self, draft: Draft) -> Draft:
         self.drafts.append(draft)
@@ -185,6 +255,7 @@ class Dialogue:
             if not draft.guessed and len(draft.listeners) == 1:
                 draft.owner = draft.listeners[0]
             draft.asks_for_answer = first_word(act.phrase) in _WANTS_ANSWER
+            draft.bare = act.bare
         elif act.kind in _PROMISES:
             draft.owner = line.author
             draft.listeners = listeners
@@ -214,16 +285,8 @@ class Dialogue:
     def _resolve(self, draft: Draft, line: Line, index: int, act: Act, listeners: tuple[int, ...]) -> Draft | None:
         """Find what "it" is: in the message itself, in a waiting draft, or in what was said before."""
         here = next((d for d in reversed(self.drafts[-8:]) if d.position == line.position and not d.dropped), None)
-        if (
-            here is not None
-            and here.kind in ("duty", "idea", "ask_any", "plan")
-            and act.kind
-            in (
-                "ask",
-                "promise",
-                "ask_any",
-            )
-        ):
+        hands_on = act.kind in ("ask", "promise", "ask_any")
+        if hands_on and here is not None and here.kind in ("duty", "idea", "ask_any", "plan"):
             return self._attach(here, draft, line)
         found = earlier_in_message(line, index, act)
         pending = self._pending(draft, line) if found is None else None

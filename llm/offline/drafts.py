@@ -39,6 +39,7 @@ class Draft:
     hedged: bool = False
     unclear: bool = False
     asks_for_answer: bool = False
+    bare: bool = False
     laughing: bool = False
     due: date | None = None
     touched: int = 0
@@ -59,7 +60,8 @@ class Draft:
         """How often a reviewer would approve drafts of this kind: a guess, in steps that were set by hand.
 
         It starts from the kind of act and whether the owner agreed, and goes down for hedging, for a deliverable that
-        had to be guessed, for a listener who had to be guessed, and for questions that want an answer, not work.
+        had to be guessed, for a listener who had to be guessed, for an imperative to nobody by
+        name, and for questions that want an answer, not work.
         """
         value = (_ACCEPTED if self.accepted else _AS_SAID)[self.kind]
         value -= 0.15 if self.hedged and self.kind != "idea" else 0.0
@@ -67,6 +69,7 @@ class Draft:
         value -= 0.1 if self.guessed and not self.accepted else 0.0
         value -= 0.15 if self.asks_for_answer and not self.accepted else 0.0
         value -= 0.25 if self.laughing else 0.0
+        value -= 0.15 if self.bare and self.guessed and not self.accepted else 0.0
         value += 0.05 if self.due else 0.0
         return round(min(max(value, 0.0), 0.98), 2)
 

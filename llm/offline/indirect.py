@@ -4,6 +4,7 @@ Each is (kind, verb, pattern). The verb is put in front where what the cue leave
 "any takers for the banner?" gives "take on the banner".
 """
 
+from llm.offline.abroad import ASKED, PROMISED
 from llm.offline.cues import TIME, YOU, ActKind
 from llm.offline.names import MARK
 from llm.offline.patterns import one_line
@@ -12,7 +13,7 @@ _THING = r"(?:^|(?<=[,.;:!?]\s))(?P<lead>(?!(?:i|we|you|they|he|she|who)\b)[^,.;
 _LEAD_IN = one_line(r"""
     ^(?:(?:and|ok(?:ay)?|sure|yes|yeah|yep|right|fine|cool|so|alright|then|but|no problem|np|good)[\s,.:!–-]+)*
 """)
-_START = r"(?:^|(?<=[,.:;!?–-]\s)|(?<=\bso\s)|(?<=\band\s)|(?<=\d\s))"
+_START = r"(?:^|(?<=[,.:;!?–-]\s)|(?<=\bso\s)|(?<=\d\s))"
 _NEED = r"\b(?:i|we)(?:'d|'ll|\s+(?:still|also|really|would|will|just))*\s+need"
 _BARE_VERBS = (
     "take|do|fix|make|send|write|check|prepare|update|finish|add|push|deploy|call|book|order|handle|clean|test|review|"
@@ -70,8 +71,8 @@ INDIRECT: tuple[tuple[ActKind, str, str], ...] = (
     ("assign", "provide", rf"{_NEED}\s+(?P<lead>(?!to\b|you\b)[^,.;?]{{3,80}}?)\s+from\s+(?P<named>{MARK})"),
     ("ask", "provide", rf"{_NEED}\s+(?P<lead>(?!to\b|you\b)[^,.;?]{{3,80}}?)\s+from\s+you\b"),
     ("duty", "get", rf"""
-        {_NEED}\s+(?=(?:the|an?|your|those|these|some|new|one|two|three|\d+)\s)(?=.*\b(?:by|before|until|till|
-        for)\b)
+        {_NEED}\s+(?!an?\s+(?:action|volunteer|todo|task)\b)(?=(?:the|an?|your|those|these|some|new|one|two|three|
+        \d+)\s)(?=.*\b(?:by|before|until|till|for)\b)
     """),
     ("assign", "provide", rf"""
         \b(?:waiting\s+(?:for|on)|missing)\s+(?P<lead>[^,.;?]{{3,80}}?)\s+from\s+(?P<named>{MARK})
@@ -93,7 +94,24 @@ INDIRECT: tuple[tuple[ActKind, str, str], ...] = (
         {_THING}(?:\s+(?:is|are|would\s+be)|(?<=that)'s|(?<=this)'s)\s+(?:all\s+)?(?:yours|(?:one\s+)?for\s+you|
         on\s+you|your\s+(?:job|turn))\b
     """),
+    ("ask", "take on", r"""
+        \b(?:i've|i\s+have|i'm)\s+(?:put|putting|assigned|assigning)\s+you\s+(?:down\s+for|on|to)(?=\s)
+    """),
+    ("ask", "take on", r"\byou(?:'re|\s+are)\s+(?:on|down\s+for|in\s+charge\s+of)\s+(?=(?:the|this|that)\s)"),
+    ("ask", "take on", r"\bover\s+to\s+you\s+(?:for|with|on)(?=\s)"),
+    ("ask", "take on", r"\b(?:leaving|leave)\s+(?P<lead>[^,.;?]{2,80}?)\s+(?:to|with)\s+you\b"),
+    ("ask", "take on", r"\bcounting\s+on\s+you\s+(?:for|to)(?=\s)|\byour\s+turn\s+(?:to|for)(?=\s)"),
+    ("ask", "help with", r"""
+        \b(?:could\s+use|need|needs|would\s+like|want)\s+(?:your|some|a\s+second|another|an\s+extra)\s+
+        (?:pair\s+of\s+eyes|eyes|help|input|hand|opinion|sign-?off|approval)\s+(?:on|with|for)(?=\s)
+    """),
+    ("ask", "", rf"\b(?:would|will)\s+{YOU}\s+be\s+(?:up\s+for|ok\s+with|willing\s+to|happy\s+to)(?=\s)"),
+    ("ask", "", r"\bbe\s+so\s+(?:kind|good)\s+(?:as\s+to|and|to)(?=\s)"),
     # assignments to a third person
+    ("assign", "take on", rf"""
+        (?P<named>{MARK})(?:'s|\s+is)\s+(?:on|in\s+charge\s+of|responsible\s+for|down\s+for)\s+(?=(?:the|this|
+        that)\s)
+    """),
     ("assign", "", rf"(?P<named>{MARK})(?:\s+(?:then|also|just|now))?\s+(?=(?:{_THIRD_PERSON})\s)"),
     ("assign", "", rf"(?P<named>{MARK})(?:'s|\s+is)\s+(?:also\s+|already\s+|now\s+)?(?=(?!going\b)\w+ing\s)"),
     ("assign", "take on", rf"""
@@ -129,6 +147,9 @@ INDIRECT: tuple[tuple[ActKind, str, str], ...] = (
         \bany(?:one|body)\s+(?:fancy|mind|want\s+to|wants\s+to|happy\s+to|keen\s+to|volunteering\s+to|
         got\s+time\s+(?:to|for))(?=\s)
     """),
+    # in Ukrainian and Russian
+    ("promise", "", rf"(?<!\w)(?=(?:{'|'.join(sorted(PROMISED))})(?:\s|$))"),
+    ("ask", "", rf"(?<!\w)(?=(?:{'|'.join(sorted(ASKED))})(?:\s|$))"),
     # what the group settled
     ("duty", "", r"""
         ^(?:so\s+)?(?:the\s+)?(?:plan|decision|decided|agreed|conclusion|outcome|verdict|

@@ -18,6 +18,8 @@ STANDS_FOR_ACTION = pattern(
     r"\b(?:the|that|this) (?:change|action|job|task|previous action|honou?rs)\b|previous action"
 )
 """Objects that stand for something to do, not for a thing."""
+_BUG_HEADING = re.compile(r"(?:bug(?: report)?|defect|regression)\s*[:–—-]\s", re.IGNORECASE)
+_BUG_PART = re.compile(r"(?:steps|to reproduce|repro|expected|actual|got|instead|happens|what i did)\b", re.IGNORECASE)
 _CONTINUES = re.compile(r"(?:and|also|plus|it|they|oh and|btw|same)\b", re.IGNORECASE)
 _SEVERAL = re.compile(r"\b(?:both|them|these|those|all)\b", re.IGNORECASE)
 
@@ -50,6 +52,14 @@ class Line:
             found = ((deliverable_of(sentence), sentence.raw) for sentence in reversed(self.sentences))
             self._about = [Mention(thing, raw, self.position) for thing, raw in found if thing is not None]
         return self._about
+
+
+def is_bug_report(line: Line) -> bool:
+    """Whether a message has the form of a bug report: "Bug: …", or steps and what was expected."""
+    texts = [sentence.text for sentence in line.sentences]
+    if any(_BUG_HEADING.match(text) for text in texts[:1]):
+        return True
+    return len({found[0].lower()[:6] for text in texts for found in [_BUG_PART.match(text)] if found}) >= 2
 
 
 def earlier_in_message(line: Line, index: int, act: Act) -> Mention | None:

@@ -6,8 +6,9 @@ from typing import Literal
 from llm.offline.names import MARK
 from llm.offline.patterns import pattern
 
-Stance = Literal["takes", "agrees", "refuses", "done", "withdraws"]
-"""takes: "on it", "leave that to me", clear even when nobody was asked by name; agrees: "sure", "yes"."""
+Stance = Literal["takes", "agrees", "refuses", "done", "withdraws", "defers"]
+"""takes: "on it", "leave that to me", clear even when nobody was asked by name; agrees: "sure", "yes"; defers: "not
+before summer"."""
 
 _IT = r"(?:it|that|this|them|those|these|this one|that one|both|one|the rest)"
 _OPENING = pattern(
@@ -21,20 +22,19 @@ _TAKES = pattern(
     rf"""
     (?:^|[\s,.!—–-])(?:(?:i'm |i am )?on it\b|will do\b|leave {_IT} (?:to|with) me|consider it done|dibs\b|mine$|
     mine[,.!]|i(?:'ve)? got (?:it|this|that|this one|that one)\b(?! (?:working|from|via|when|at|on|in))|
-    i(?:'ll| will| can)(?: \w+)? (?:do|take|handle|tackle|own|grab|sort|manage|pick up|take care of|look (?:at|
-    into)|get (?:on|to)|deal with|be on|fix|check|chase|cover|have a (?:look|go)(?: at)?|take a (?:look|stab|crack|
-    shot)(?: at)?|pick) ?{_IT}\b|i(?:'ll| will| can)(?: \w+)? (?:have a look|take a look|look|investigate|volunteer|
-    get right on it|get on that|see to it|see what i can do|take over|check|dig in)\b|i(?:'ll| will)(?: \w+)?$|
-    i can$|i can(?=[,.!]|$)|(?:taking|grabbing|picking up|looking into|looking at|working on|handling) (?:it|that|
-    this|this one|that one)\b|i volunteer|happy to(?: \w+)?(?: {_IT})?[.!]?$|glad to[.!]?$|gladly|
-    i'm (?:already )?(?:doing|handling|taking) {_IT}|put me down|count me in|i (?:take|do|make|fix|handle) {_IT}\b|
-    that(?:'s| is| would be|'d be) (?:me|mine|on me|my (?:job|turn|area|department))\b|(?:this|that) one(?:'s| is) mine|
-    my turn\b|^me(?:!|\.|$|,| then)|on my (?:list|plate|todo|desk)\b|
-    \w+ing {_IT} (?:now|today|tomorrow|right|asap|this|after|in|first|tonight|then|as)\b|
-    consider (?:it|that|this) (?:done|sorted|handled)|adding (?:it|that|this) to my|i don't mind|i'd (?:take|do) {_IT}|
-    assign (?:it|that|this) to me|mach ich|
-    ich mach(?:e)? das|übernehme ich|kümmere mich|erledige ich|yo me encargo|me encargo|lo hago|ya me ocupo|зроблю|
-    сделаю|займусь|займуся|візьму|возьму|беру на себе|беру)
+    i(?:'ll| will| can| could)(?: \w+)? (?:do|take|handle|tackle|own|grab|sort|manage|pick up|take care of|
+    look (?:at|into)|get (?:on|to)|deal with|be on|fix|check|chase|cover|have a (?:look|go)(?: at)?|take a (?:look|
+    stab|crack|shot)(?: at)?|pick) ?{_IT}\b|i(?:'ll| will| can)(?: \w+)? (?:have a look|take a look|look|
+    investigate|volunteer|get right on it|get on that|see to it|see what i can do|take over|check|dig in)\b|
+    i(?:'ll| will)(?: \w+)?$|i can$|i can(?=[,.!]|$)|(?:taking|grabbing|picking up|looking into|looking at|
+    working on|handling) (?:it|that|this|this one|that one)\b|i volunteer|happy to(?: \w+)?(?: {_IT})?[.!]?$|
+    glad to[.!]?$|gladly|i'm (?:already )?(?:doing|handling|taking) {_IT}|put me down|count me in|i (?:take|do|make|
+    fix|handle) {_IT}\b|that(?:'s| is| would be|'d be) (?:me|mine|on me|my (?:job|turn|area|department))\b|(?:this|
+    that) one(?:'s| is) mine|my turn\b|^me(?:!|\.|$|,| then)|on my (?:list|plate|todo|desk)\b|\w+ing {_IT} (?:now|
+    today|tomorrow|right|asap|this|after|in|first|tonight|then|as)\b|consider (?:it|that|this) (?:done|sorted|
+    handled)|adding (?:it|that|this) to my|i don't mind|i'd (?:take|do) {_IT}|assign (?:it|that|this) to me|
+    mach ich|ich mach(?:e)? das|übernehme ich|kümmere mich|erledige ich|yo me encargo|me encargo|lo hago|
+    ya me ocupo|зроблю|сделаю|займусь|займуся|візьму|возьму|гляну|подивлюсь|подивлюся|посмотрю|беру на себе|беру)
     """
 )
 _AGREES = pattern(
@@ -43,10 +43,11 @@ _AGREES = pattern(
     definitely|sounds good|no prob(?:lem)?s?|no worries|np|will|roger|ack|can do|you got it|got it|alright|
     all right|fine|deal|right away|noted|agreed|with pleasure|my pleasure|happy to|gladly|go ahead|please do|do it|
     go for it|that would be (?:great|good|nice|awesome|helpful|lovely)|that'd be (?:great|good|nice|awesome|helpful|
-    lovely)|perfect|cool|great|good idea|makes sense|understood|copy that|affirmative|on my list|👍\S*|✅|🫡|👌\S*|🙋\S*|
-    ✔️?|💪\S*|:(?:\+1|thumbsup|ok_hand|white_check_mark|saluting_face|heavy_check_mark|raised_hand)(?:_all)?:|ja|
-    klar|gerne|mach ich|sí|si|vale|claro|por supuesto|так|добре|гаразд|звісно|да|хорошо|конечно|ок|ладно)(?=$|
-    [\s,.!?:;)~—–-])(?!,? (?:but|although|though)\b)
+    lovely)|perfect|cool|great|good idea|makes sense|understood|copy that|affirmative|on my list|👍\S*|✅|🫡|👌\S*|
+    🙋\S*|✔️?|💪\S*|:(?:\+1|thumbsup|ok_hand|white_check_mark|saluting_face|heavy_check_mark|raised_hand)(?:_all)?:|ja|
+    klar|gerne|mach ich|sí|si|vale|claro|por supuesto|так|добре|гаразд|звісно|да|хорошо|конечно|ок|ладно|ага|
+    прийнято|принято|домовились|договорились|без проблем|звичайно)(?=$|[\s,.!?:;)~—–-])(?!,? (?:but|although|
+    though)\b)
     """
 )
 _REFUSES = pattern(
@@ -90,13 +91,18 @@ _WITHDRAWS = pattern(
     relevant)|don't bother|hold off|(?:let's|lets) (?:not|drop (?:it|that|this)|skip (?:it|that|this)|leave it|
     park (?:it|that|this))|please don't|just kidding|kidding|jk\b|j/k|only joking|i'm joking|was a joke|
     i take (?:it|that) back|on second thoughts?|changed my mind|solved itself|works (?:now|again)|it works now|
-    my (?:mistake|bad), |don't worry about (?:it|that)|not necessary|unnecessary|(?:let's|lets|we can|we'll|
+    my (?:mistake|bad), |don't worry about (?:it|that)|not necessary|unnecessary|hat sich erledigt|vergiss es|
+    olvídalo|забудь|не треба|не надо|неважно|неважливо)(?=$|\W)
+    """
+)
+_DEFERS = pattern(
+    r"""
+    \b(?:(?:let's|lets|we can|we'll|
     i'd) (?:revisit|postpone|wait|come back to|think about|discuss|talk about|see|look at (?:it|that|this) again)|
     parking (?:it|that|this)|(?:it|that|this) can wait|can wait\b|another time|some other time|not (?:now|yet|
     this (?:week|sprint|quarter|month|year)|before|until|a priority|worth (?:it|the))|(?:next|after) (?:quarter|
     year)|maybe (?:later|after|next|one day|some day)|(?:put|goes|leave|keep) (?:it|that|this) (?:in|on|
-    for) (?:the )?(?:backlog|ice|hold|later|icebox)|on (?:ice|hold)\b|hat sich erledigt|vergiss es|olvídalo|забудь|
-    не треба|не надо|неважно|неважливо)(?=$|\W)
+    for) (?:the )?(?:backlog|ice|hold|later|icebox)|on (?:ice|hold)\b)(?=$|\W)
     """
 )
 _MOCKING = pattern(
@@ -109,6 +115,9 @@ _MOCKING = pattern(
     that )?(?:whole |entire |everything|it all|universe|kernel)[^.!?]{0,60}\b(?:rust|cobol|assembly|assembler|
     brainf\w+|fortran|haskell|perl|tonight|weekend|lunch|afternoon|five minutes|by lunch)\b
     """
+)
+_UNWILLING = pattern(
+    r"\b(?:no|not|never|can't|cannot|won't|don't|unfortunately|rather|sorry|afraid|doubt|impossible)\b"
 )
 _LAUGHING = re.compile(r"\b(?:lol|rofl|lmao|haha+|hehe+)\b|😂|🤣|😜|😝|:-?[Pp](?:\s|$)|:-?D(?:\s|$)", re.IGNORECASE)
 
@@ -137,7 +146,14 @@ def stance_of(text: str) -> Stance | None:
         return None if body.endswith("?") and not _AGREES.match(body) else "takes"
     if _REFUSES.search(body):
         return "refuses"
+    if _DEFERS.search(body):
+        return "defers"
     return "agrees" if _AGREES.match(body) else None
+
+
+def sounds_unwilling(text: str) -> bool:
+    """Whether a sentence has a word that turns things down, whatever it says."""
+    return _UNWILLING.search(text) is not None
 
 
 def is_mocking(text: str) -> bool:

@@ -45,8 +45,8 @@ def _same_work(old: Draft, new: Draft) -> bool:
     if two_owners and old.accepted and new.accepted:
         return False
     a, b = content_words(old.phrase), content_words(new.phrase)
-    if a == b:
-        return bool(a)
+    if a == b or old.position == new.position:
+        return bool(a) and a == b
     shared = len(a & b)
     if shared < 2:
         return False

@@ -1,5 +1,6 @@
 """Which verb phrases are work: something that can be done and checked off."""
 
+from llm.offline.abroad import INFINITIVE
 from llm.offline.cues import ActKind
 from llm.offline.patterns import pattern, word_set
 from llm.offline.phrases import first_word, words
@@ -41,8 +42,10 @@ _IDLE = pattern(
 _FUNCTION_WORDS = word_set("""
     a an the that this these those it its to of in on at for from with and or but if so as i you he she we they
     me my your no yes all any some there then when what how why who where which like very too by about up out
-    not also more much many most been being is are was were am do does did has had less such
+    not also more much many most been being is are was were am do does did has had less such can could
+    will would should may might must shall not
 """)
+_NOT_DOING = pattern(r"\w+ (?:not|n't|never)\b")
 
 
 def is_work(kind: ActKind, phrase: str) -> bool:
@@ -56,6 +59,10 @@ def is_work(kind: ActKind, phrase: str) -> bool:
         return True
     if head in _NOT_TASKS:
         return False
-    if kind == "assign" or is_verb(head):
-        return is_verb(head)
+    if is_verb(head):
+        return not _NOT_DOING.match(phrase)
+    if head in INFINITIVE or head in INFINITIVE.values():
+        return len(words(phrase)) >= 2
+    if kind in ("assign", "idea") or (kind in ("duty", "ask_any") and head.isascii()):
+        return False
     return len(words(phrase)) >= 3 and head.isalpha() and not base_of(head) and head not in _FUNCTION_WORDS

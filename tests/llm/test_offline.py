@@ -145,6 +145,59 @@ def test_an_action_list_gives_a_task_for_each_open_item() -> None:
     ]
 
 
+# said in a roundabout way
+
+
+@pytest.mark.parametrize(
+    ("lines", "title", "owner"),
+    [
+        (
+            [("Ana", "@Ben mind having a look at the slow query?"), ("Ben", "yep")],
+            "Have a look at the slow query",
+            "Ben",
+        ),
+        ([("Ana", "any takers for the upload test?"), ("Cleo", "I'd take it")], "Take on the upload test", "Cleo"),
+        ([("Ana", "who wants to write the blog post?"), ("Cleo", "me!")], "Write the blog post", "Cleo"),
+        ([("Ana", "the backup job needs an owner"), ("Cleo", "that's me")], "Take over the backup job", "Cleo"),
+        (
+            [("Ana", "Handing the printer contract over to @Ben"), ("Ben", "fine")],
+            "Take on the printer contract",
+            "Ben",
+        ),
+        ([("Ana", "I still need the floor plan from @Ben"), ("Ben", "hm")], "Provide the floor plan", "Ben"),
+        ([("Ana", "Got a minute to check my sketch, @Ben?"), ("Ben", "sure")], "Check Ana's sketch", "Ben"),
+        ([("Ben", "I'm rewriting the import guide tomorrow")], "Rewrite the import guide", "Ben"),
+        ([("Ben", "Writing up the incident notes this afternoon")], "Write up the incident notes", "Ben"),
+        ([("Ben", "You'll have the new icons by Thursday")], "Deliver the new icons", "Ben"),
+        (
+            [("Ana", "Let's move the backups to the new bucket"), ("Ben", "agreed")],
+            "Move the backups to the new bucket",
+            None,
+        ),
+    ],
+)
+def test_roundabout_requests_and_promises(lines: list[tuple[str, str]], title: str, owner: str | None) -> None:
+    task = the_task(*lines)
+    assert (task.title, task.assignee) == (title, owner)
+
+
+def test_trouble_told_by_name_and_acknowledged_is_a_task() -> None:
+    task = the_task(("Ana", "@Ben the invoice template still shows the old address"), ("Ben", "ok, fixing that today"))
+    assert "invoice template" in task.title
+    assert (task.assignee, task.due_date) == ("Ben", date(2025, 3, 5))
+
+
+def test_a_bug_report_by_its_form_is_an_open_task() -> None:
+    task = the_task(
+        (
+            "Ana",
+            "The coupon field eats the last digit ⏎ Steps: type a code ⏎ Expected: six digits ⏎ Actual: five digits",
+        )
+    )
+    assert task.title.startswith("Fix")
+    assert ("coupon field" in task.title, task.assignee, task.category) == (True, None, "bug")
+
+
 # what "it" is
 
 
@@ -249,6 +302,11 @@ def test_the_same_work_said_again_is_one_task_with_all_evidence() -> None:
         pytest.param([("Ana", "I won't have time to fix the importer")], id="negated"),
         pytest.param([("Ana", "sure, I'll just rewrite the billing system in an afternoon 🙄")], id="sarcasm"),
         pytest.param([("Ana", "how do you restart the worker?"), ("Ben", "just run make restart")], id="how-to"),
+        pytest.param([("Ana", "we should drop the old API"), ("Ben", "not before the summer")], id="deferred"),
+        pytest.param([("Ana", "@Ben could you redo the colours?"), ("Ben", "I'm against it")], id="objection"),
+        pytest.param([("Ana", "How do I reset it?"), ("Ben", "@Ana please run make clean")], id="instruction"),
+        pytest.param([("Ana", "are you coming to lunch today?"), ("Ben", "yes, at noon")], id="appointment"),
+        pytest.param([("Ana", "I'm working on the parser")], id="status"),
         pytest.param([("Ana", "can you see my screen?"), ("Ben", "yes")], id="question"),
         pytest.param([("Ana", "I'll be late today"), ("Ana", "let me know if you need anything")], id="small talk"),
         pytest.param([("deploybot", "@Ben please restart the worker")], id="bot"),
@@ -326,6 +384,7 @@ def test_category_follows_the_work(request_text: str, category: str) -> None:
     ("request_text", "answer"),
     [
         ("чи можеш оновити документацію?", "так, зроблю"),
+        ("глянь помилку в кошику", "ага, гляну"),
         ("можешь проверить резервные копии?", "да, сделаю"),
         ("kannst du bitte das Logo austauschen?", "mach ich"),
         ("¿puedes revisar el contrato?", "vale"),
