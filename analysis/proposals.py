@@ -15,7 +15,6 @@ from uuid import UUID
 import pydantic_core
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
-from analysis.prompts import refs_of as refs_of
 from analysis.prompts import shown_author
 from models.conversation import ChatMessage
 from models.values import Category, Priority, Recommendation
