@@ -43,11 +43,11 @@ _OBJECT = pattern(
 _LEAD = pattern(
     r"""
     ^(?:(?:hey|hi|hello|all|team|folks|everyone|so|and|but|also|well|ok|okay|oh|btw|fyi|heads up|heads-up|note|hmm+|
-    then|yes|yeah|yep|no|sorry|unfortunately|thus|therefore|luckily|sadly|anyway|reminder|quick reminder|friendly reminder|psa|
-    two things|apparently|it looks like|looks like|seems like|it seems(?: that| like)?|i think|i guess|i believe|
-    i noticed(?: that)?|i see(?: that)?|the problem is(?: that)?|problem is|the issue is(?: that)?|because|that|
-    right|actually|still|since|as|question|quick question|one more thing|good morning|morning|
-    @§\d+)\b[\s,:!.\-–—]*)+
+    then|yes|yeah|yep|no|sorry|unfortunately|thus|therefore|luckily|sadly|anyway|reminder|quick reminder|
+    friendly reminder|psa|two things|apparently|it looks like|looks like|seems like|it seems(?: that| like)?|
+    i think|i guess|i believe|i noticed(?: that)?|i see(?: that)?|the problem is(?: that)?|problem is|
+    the issue is(?: that)?|because|that|right|actually|still|since|as|question|quick question|one more thing|
+    good morning|morning|@§\d+)\b[\s,:!.\-–—]*)+
     """
 )
 _INFINITIVE = pattern(
