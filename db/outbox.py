@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import ARRAY, Integer, Uuid, cast, column, func, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -39,6 +39,26 @@ async def events_after(session: AsyncSession, run_id: UUID, after_seq: int, limi
         select(RunEvent)
         .where(col(RunEvent.run_id) == run_id, col(RunEvent.seq) > after_seq)
         .order_by(col(RunEvent.seq))
+        .limit(limit)
+    )
+    return list((await session.exec(query)).all())
+
+
+async def events_ahead(
+    session: AsyncSession, delivered: Mapping[UUID, int], since: datetime, limit: int
+) -> list[RunEvent]:
+    """The next events of these runs after the numbers delivered, each run's oldest first, the runs in turn.
+
+    A number of 0 stands for a run of which nothing is known: of it only events at or after `since` are new. Fewer than
+    `limit` events mean that there are no more.
+    """
+    numbers = func.unnest(cast(list(delivered), ARRAY(Uuid)), cast(list(delivered.values()), ARRAY(Integer)))
+    known = numbers.table_valued(column("run_id", Uuid), column("seq", Integer)).render_derived("delivered")
+    query = (
+        select(RunEvent)
+        .join(known, (col(RunEvent.run_id) == known.c.run_id) & (col(RunEvent.seq) > known.c.seq))
+        .where((known.c.seq > 0) | (col(RunEvent.at) >= since))
+        .order_by(col(RunEvent.seq) - known.c.seq, col(RunEvent.run_id))
         .limit(limit)
     )
     return list((await session.exec(query)).all())
