@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -10,7 +11,21 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 import logs
-from api import health, server
+from api import (
+    agents,
+    assignments,
+    documentation,
+    health,
+    messages,
+    projects,
+    providers,
+    server,
+    sources,
+    stream,
+    task_configs,
+    websocket,
+    ws_tokens,
+)
 from api.border import Border
 from api.dependencies import Resources
 from api.limits import BodyLimit
@@ -18,7 +33,28 @@ from api.problems import on_error
 from settings import Settings
 
 PREFIX = "/api/v1"
-_ROUTERS: tuple[APIRouter, ...] = (health.router,)
+_ROUTERS: tuple[APIRouter, ...] = (
+    stream.router,
+    providers.router,
+    agents.router,
+    task_configs.router,
+    assignments.router,
+    projects.router,
+    sources.router,
+    messages.router,
+    ws_tokens.router,
+    websocket.router,
+    health.router,
+)
+
+
+class Application(FastAPI):
+    """FastAPI, with a description that knows our problems."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = documentation.describe(self)
+        return self.openapi_schema
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -28,23 +64,29 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await resources.hub.start()
         try:
             yield
         finally:
+            await resources.hub.stop()
             await resources.database.close()
 
-    app = FastAPI(
+    app = Application(
         title="Gleaner",
+        version="1",
         lifespan=lifespan,
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=documentation.operation_id,
         middleware=[Middleware(Border), Middleware(BodyLimit)],
         exception_handlers={HTTPException: on_error, RequestValidationError: on_error},
     )
     app.state.resources = resources
     for router in _ROUTERS:
         app.include_router(router, prefix=PREFIX)
+    for router in (websocket.router, documentation.router):
+        app.include_router(router)
     return app
 
 

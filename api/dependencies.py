@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from api.hub import Hub
 from api.review_signals import ReviewSignals
 from api.run_commands import RunCommands
 from api.temporal_gateway import TemporalGateway
@@ -24,6 +25,7 @@ class Resources:
     temporal: TemporalGateway
     commands: RunCommands
     review_signals: ReviewSignals
+    hub: Hub
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Resources":
@@ -36,6 +38,7 @@ class Resources:
             temporal=temporal,
             commands=RunCommands(database, temporal),
             review_signals=ReviewSignals(temporal),
+            hub=Hub(database),
         )
 
 

@@ -21,6 +21,8 @@ MEDIA_TYPE = "application/problem+json"
 _UNSTORABLE_TEXT = ("22021", "22P05")
 """SQLSTATEs of text that PostgreSQL can't hold: a NUL character, a lone surrogate."""
 _NAME_CHARS = 200
+_INVALID_TOKEN = ("key_invalid", "token_expired", "token_invalid")
+"""Refusals of credentials that were there."""
 
 
 class FieldError(BaseModel):
@@ -130,7 +132,7 @@ def _of_gleaner(error: GleanerError) -> Fault:
 def _challenge(error: Unauthorized | Forbidden) -> str:
     """What RFC 6750 wants beside a 401 or 403."""
     parts = ['Bearer realm="gleaner"']
-    if error.code == "key_invalid":
+    if error.code in _INVALID_TOKEN:
         parts.append('error="invalid_token"')
     if error.code == "insufficient_scope":
         parts += ['error="insufficient_scope"', f'scope="{error.extra["required_scope"]}"']
@@ -182,7 +184,10 @@ def _of_value(error: DBAPIError) -> Unprocessable | None:
     cause = error.orig.__cause__ if error.orig else None
     if getattr(cause, "sqlstate", None) in _UNSTORABLE_TEXT:
         return Unprocessable("invalid_text", "A text holds a NUL character or a lone surrogate.")
-    # Of this very class are the values that asyncpg can't even send: a number or a time out of range.
-    if type(cause) is asyncpg.DataError:
-        return Unprocessable("invalid_value", "A value is out of the range that can be stored.")
+    # The first is JSON that PostgreSQL doesn't take; of exactly the second class is what asyncpg can't even send: a
+    # number or a time out of range.
+    if isinstance(cause, asyncpg.InvalidTextRepresentationError) or type(cause) is asyncpg.DataError:
+        return Unprocessable(
+            "invalid_value", "A value can't be stored: a number or time out of range, or a text that is none."
+        )
     return None

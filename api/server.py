@@ -10,6 +10,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from api.dependencies import Resources
 from api.origins import is_loopback
 from settings import Settings
 
@@ -41,7 +42,8 @@ def make_server(app: FastAPI, settings: Settings) -> Server:
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    return Server(config, on_stop=lambda: None)
+    resources: Resources = app.state.resources
+    return Server(config, on_stop=resources.hub.end_streams)
 
 
 def refusal_to_serve(settings: Settings) -> str | None:

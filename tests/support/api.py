@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
 from api.app import create_app
 from api.dependencies import Resources
@@ -24,6 +25,7 @@ class ServedApi:
     url: str
     http: httpx.AsyncClient
     resources: Resources
+    app: FastAPI
 
     @property
     def socket_url(self) -> str:
@@ -55,7 +57,7 @@ async def serve_api(settings: Settings, *, key: str | None = None) -> AsyncItera
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     async with httpx.AsyncClient(base_url=f"{url}/api/v1", headers=headers, timeout=30, trust_env=False) as client:
         try:
-            yield ServedApi(url, client, app.state.resources)
+            yield ServedApi(url, client, app.state.resources, app)
         finally:
             server.should_exit = True
             await asyncio.wait_for(task, 20)

@@ -1,0 +1,1 @@
+"""What the API takes and shows, one noun a module."""
