@@ -38,9 +38,10 @@ class IdempotentRoute(APIRoute):
             if not 0 < len(key) <= _MAX_KEY_CHARS:
                 message = f"An Idempotency-Key has 1 to {_MAX_KEY_CHARS} characters."
                 raise invalid_field(HEADER, "invalid_idempotency_key", message)
-            request_hash = _hash(request, await request.body())
+            url = request.url
+            identity = request_hash(request.method, url.path, url.query, await request.body())
             async with resources_of(request).database.transaction() as session:
-                claimed = await idempotency.claim(session, actor.id, key, request_hash)
+                claimed = await idempotency.claim(session, actor.id, key, identity)
             if isinstance(claimed, KeptReply):
                 return _replayed(claimed)
             return await _answer_once(request, claimed, handler)
@@ -76,9 +77,9 @@ def _replayed(kept: KeptReply) -> Response:
     return Response(kept.text, kept.status, headers=headers, media_type=kept.media_type)
 
 
-def _hash(request: Request, body: bytes) -> bytes:
+def request_hash(method: str, path: str, query: str, body: bytes) -> bytes:
     """The request's identity: where it goes and what it says, however its JSON is spaced or ordered."""
-    target = f"{request.method} {request.url.path}?{request.url.query}\n"
+    target = f"{method} {path}?{query}\n"
     return hashlib.sha256(target.encode("utf-8", "surrogatepass") + _canonical(body)).digest()
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import asyncpg
 from fastapi.exceptions import RequestValidationError
@@ -78,7 +79,7 @@ class ProblemResponse(JSONResponse):
     media_type = MEDIA_TYPE
 
     def render(self, content: Any) -> bytes:
-        # ASCII, because a path or a field's name may hold a lone surrogate, which UTF-8 can't.
+        # ASCII, because a field's name may hold a lone surrogate, which UTF-8 can't.
         return json.dumps(content, ensure_ascii=True, separators=(",", ":")).encode()
 
 
@@ -106,7 +107,7 @@ def respond(request: Request, error: Exception) -> ProblemResponse:
         "title": fault.title,
         "status": fault.status,
         "detail": fault.detail,
-        "instance": request.url.path,
+        "instance": quote(request.scope["path"], safe="/:@"),
         "code": fault.code,
     }
     if fault.status == HTTPStatus.UNPROCESSABLE_ENTITY and "errors" not in members:

@@ -40,6 +40,9 @@ def make_server(app: FastAPI, settings: Settings) -> Server:
         log_level=logging.WARNING,  # its lines of WebSockets show the query, which may hold a token
         access_log=False,
         server_header=False,
+        ws_max_size=64 * 1024,  # of what a client says; what it hears has no bound
+        ws_per_message_deflate=False,  # it would compress each event once for each listener
+        ws_ping_timeout=120,  # a slow reader answers pings late; it is caught up, not cut off
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     resources: Resources = app.state.resources
