@@ -1,5 +1,6 @@
 """The outermost layer: every reply has an id, every request a log line, and no exception leaves without a problem."""
 
+import logging
 import re
 import time
 from collections.abc import MutableMapping
@@ -58,7 +59,8 @@ class _Exchange:
         milliseconds = round((time.perf_counter() - begun) * 1000, 1)
         # The path alone: a query may hold a token.
         method, path = self._scope["method"], self._scope["path"]
-        _log.info(f"{method} {path}", status=self._status, ms=milliseconds)
+        level = logging.DEBUG if "/health/" in path else logging.INFO
+        _log.log(level, f"{method} {path}", status=self._status, ms=milliseconds)
 
     async def _named(self, message: Message) -> None:
         if message["type"] == "http.response.start":

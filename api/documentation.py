@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse
 
 from api.auth import Reader
+from api.idempotency import HEADER, MAX_KEY_CHARS
 from api.problems import MEDIA_TYPE, Problem
 from errors import NotFound
 
@@ -30,6 +31,14 @@ _REFUSALS = {
     "403": "The key's scopes don't allow this",
     "422": "A field's value can't be taken",
     "503": "The database or Temporal does not answer",
+}
+
+_IDEMPOTENCY_KEY = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "The same key and body again get the first reply again, for a day.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARS},
 }
 
 router = APIRouter(include_in_schema=False)
@@ -79,6 +88,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for operation in operations.values():
             _add_problems(operation, open_to_all=path.endswith("/health/live"))
+            if "201" in operation["responses"]:
+                operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
     return document
 
 

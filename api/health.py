@@ -105,10 +105,16 @@ async def _probe(check: Awaitable[None]) -> Part:
     except Unavailable as missing:
         return Part(ok=False, detail=missing.detail)
     except Exception as error:
-        if not is_outage(error):
-            raise
-        return Part(ok=False, detail=f"does not answer within {PART_SECONDS:.0f} s")
+        if is_outage(error):
+            return Part(ok=False, detail=f"does not answer within {PART_SECONDS:.0f} s")
+        # A wrong password, a database without tables: a part that answers so is as good as none.
+        return Part(ok=False, detail=f"answers with {type(_root(error)).__name__}")
     return Part(ok=True, detail="answers")
+
+
+def _root(error: BaseException) -> BaseException:
+    """What an error was wrapped around."""
+    return error if error.__cause__ is None else _root(error.__cause__)
 
 
 async def _database(resources: Resources) -> None:

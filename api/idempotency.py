@@ -16,7 +16,7 @@ from db import idempotency
 from db.idempotency import Claim, KeptReply
 
 HEADER = "Idempotency-Key"
-_MAX_KEY_CHARS = 255
+MAX_KEY_CHARS = 255
 _NOT_FINAL = (401, 403)
 """Refusals that say nothing of the request itself: with another key it may be served."""
 
@@ -35,8 +35,8 @@ class IdempotentRoute(APIRoute):
             key = request.headers.get(HEADER)
             if request.method != "POST" or key is None:
                 return await handler(request)
-            if not 0 < len(key) <= _MAX_KEY_CHARS:
-                message = f"An Idempotency-Key has 1 to {_MAX_KEY_CHARS} characters."
+            if not 0 < len(key) <= MAX_KEY_CHARS:
+                message = f"An Idempotency-Key has 1 to {MAX_KEY_CHARS} characters."
                 raise invalid_field(HEADER, "invalid_idempotency_key", message)
             url = request.url
             identity = request_hash(request.method, url.path, url.query, await request.body())

@@ -12,10 +12,13 @@ from fastapi import FastAPI
 
 from api.dependencies import Resources
 from api.origins import is_loopback
+from logs import logger
 from settings import Settings
 
 GRACE_SECONDS = 4
 """How long open connections may go on after the process was told to stop."""
+
+_log = logger("gleaner.api")
 
 
 class Server(uvicorn.Server):
@@ -24,6 +27,10 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, *, on_stop: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_stop = on_stop
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        _log.info("Serving the API", host=self.config.host, port=self.config.port)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._on_stop()
@@ -62,9 +69,13 @@ def refusal_to_serve(settings: Settings) -> str | None:
 
 
 def run(app: FastAPI, settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM, and then end within five seconds."""
+    """Serve until SIGINT or SIGTERM, and then end within five seconds; exit code 1 where the address can't be had."""
     with _stopping_quietly():
-        make_server(app, settings).run()
+        try:
+            make_server(app, settings).run()
+        except SystemExit:
+            # uvicorn has a code of its own for this, and has said why.
+            raise SystemExit(1) from None
 
 
 @contextlib.contextmanager

@@ -1,5 +1,7 @@
 """Whether the service lives, and whether its parts answer."""
 
+from sqlalchemy import text
+
 from db import heartbeats
 from db.engine import Database
 from settings import Settings
@@ -27,6 +29,21 @@ async def test_a_service_whose_worker_beats_is_ready(api: ServedApi, database: D
     async with database.transaction() as session:
         await heartbeats.beat(session, "worker-1", ["gleaner"])
     assert (await api.get("/health/ready"))["status"] == "ready"
+
+
+async def test_a_database_without_tables_or_with_another_password_is_named(
+    settings: Settings, database: Database
+) -> None:
+    async with database.transaction() as session:
+        await session.execute(text("DROP TABLE worker_heartbeats"))
+    dsn = settings.database_url.get_secret_value()
+    async with serve_api(settings) as api:
+        parts = (await api.get("/health/ready", status=503))["parts"]
+        assert parts["worker"] == {"ok": False, "detail": "answers with UndefinedTableError"}
+    wrong = type(settings.database_url)(dsn.replace("@", "x@"))
+    async with serve_api(settings.model_copy(update={"database_url": wrong})) as api:
+        parts = (await api.get("/health/ready", status=503))["parts"]
+        assert parts["database"] == {"ok": False, "detail": "answers with InvalidPasswordError"}
 
 
 async def test_the_stats_of_an_empty_service_name_every_state_of_a_run(api: ServedApi) -> None:

@@ -89,6 +89,16 @@ async def test_settings_that_are_not_safe_are_refused_with_exit_code_2(
     assert "Traceback" not in output
 
 
+async def test_an_address_that_is_taken_is_a_failure_with_exit_code_1(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        async with process(settings, GLEANER_AUTH="off", GLEANER_API_PORT=port) as served:
+            code, output = await served.ended()
+    assert code == 1
+    assert "address already in use" in output
+    assert "Traceback" not in output
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_it_ends_at_once_when_told_to_though_streams_are_open(
     settings: Settings, database: Database, number: signal.Signals
