@@ -94,8 +94,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 
 def operation_id(route: APIRoute) -> str:
-    """An operation's id is the name of its function."""
-    return route.name
+    """An operation's id is the name of its function; a PUT is another way to a POST of the same function."""
+    return f"{route.name}_by_put" if "PUT" in (route.methods or ()) else route.name
 
 
 def _description(request: Request) -> dict[str, Any]:
