@@ -26,7 +26,7 @@ READ_AT_ONCE = 64
 REMEMBERED = timedelta(minutes=15)
 """How long a run's number is kept after its last event. Covers a writer's longest transaction and its clock's error."""
 CONNECTIONS = 3
-BACK_OFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+BACK_OFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 log = logger("gleaner.hub")
 
@@ -116,6 +116,11 @@ class Hub:
         finally:
             self._subscriptions.discard(subscription)
 
+    @property
+    def subscribers(self) -> int:
+        """How many connections and streams are open."""
+        return len(self._subscriptions)
+
     def delivered(self, run_id: UUID) -> int:
         """The number of the run's last event that was offered to the subscriptions; 0 where there was none lately."""
         return self._delivered.seq(run_id) if self._delivered is not None else 0
@@ -139,7 +144,6 @@ class Hub:
             except Exception as error:  # whatever it is, the hub must listen again
                 failures += 1
                 _report("The hub lost its listening connection", error)
-            self._look()
             await asyncio.sleep(back_off(failures))
 
     def _heard(self, payload: str) -> None:
@@ -166,9 +170,9 @@ class Hub:
                 failures += 1
                 self._sweep_due = True
                 _report("The hub can't read the events", error)
-                await asyncio.sleep(back_off(failures))
-                continue
-            await self._until_woken()
+                await self._woken(back_off(failures))
+            else:
+                await self._woken(self._next_sweep - asyncio.get_running_loop().time())
 
     async def _deliver_all(self) -> None:
         """Deliver what notifications told of and, where a sweep is due, whatever else there is."""
@@ -210,13 +214,12 @@ class Hub:
         if len(rows) == READ_AT_ONCE:
             self._ahead |= asked
 
-    async def _until_woken(self) -> None:
-        """Wait for a notification, or until the next sweep is due."""
-        loop = asyncio.get_running_loop()
+    async def _woken(self, seconds: float) -> None:
+        """Wait for news, at most so long; a sweep may be due by then."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), max(0.0, self._next_sweep - loop.time()))
+            await asyncio.wait_for(self._wake.wait(), max(0.0, seconds))
         self._wake.clear()
-        if loop.time() >= self._next_sweep:
+        if asyncio.get_running_loop().time() >= self._next_sweep:
             self._sweep_due = True
 
 

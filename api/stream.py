@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query
-from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from pydantic import BaseModel
+from starlette.responses import StreamingResponse
 
 from api.auth import Reader
 from api.dependencies import Api
@@ -44,6 +45,12 @@ class EventPage(BaseModel):
     next_after_seq: int
 
 
+class EventStream(StreamingResponse):
+    """Frames that are encoded already; FastAPI's own class would encode each for each reader."""
+
+    media_type = "text/event-stream"
+
+
 @router.get("/{run_id}/events")
 async def list_events(
     run_id: UUID,
@@ -59,7 +66,7 @@ async def list_events(
     return EventPage(items=[EventView.of(row) for row in rows], next_after_seq=rows[-1].seq if rows else after_seq)
 
 
-@router.get("/{run_id}/stream", response_class=EventSourceResponse)
+@router.get("/{run_id}/stream", response_class=EventStream)
 async def stream_events(
     run_id: UUID,
     access: Annotated[EventAccess, Depends(event_access)],
@@ -68,7 +75,7 @@ async def stream_events(
     last_event_id: Annotated[int | None, Header(ge=0, le=MAX_SEQ)] = None,
     until: Until = "end",
     token: Annotated[str | None, Query(description="From `POST /ws-tokens`, where no key can be sent.")] = None,
-) -> EventSourceResponse:
+) -> EventStream:
     """The run's events as Server-Sent Events: `id` is the number, `event` the name, `data` the object of the list.
 
     Begins after `Last-Event-ID`, which a browser sends when it reconnects, or else after `after_seq`. Ends after
@@ -81,7 +88,7 @@ async def stream_events(
     await resources.hub.check_ready()
     begin = after_seq if last_event_id is None else last_event_id
     frames = _frames(resources.hub, run_id, begin, until, over=run.status in _CLOSING[until][1])
-    return EventSourceResponse(frames, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    return EventStream(frames, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
 async def _frames(hub: Hub, run_id: UUID, after_seq: int, until: Until, *, over: bool) -> AsyncIterator[bytes]:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from api.dependencies import Resources, resources_of
 from api.events import word
@@ -26,7 +26,7 @@ from api.subscriptions import Selection, Subscription
 from api.ws_tokens import EventAccess, event_access
 from db import runs
 from db.engine import is_outage
-from errors import BadRequest, Forbidden, GleanerError, NotFound, Refusal, Unauthorized
+from errors import BadRequest, Forbidden, NotFound, Refusal, Unauthorized, Unavailable
 from settings import Settings
 
 MAX_RUNS = 1000
@@ -34,7 +34,6 @@ MAX_RUNS = 1000
 
 _CLOSE_CODES: dict[type[Refusal], int] = {BadRequest: 4400, Unauthorized: 4401, Forbidden: 4403, NotFound: 4404}
 _RESTART = 1012
-_GONE = (WebSocketDisconnect, WebSocketDisconnected)
 
 router = APIRouter()
 
@@ -43,38 +42,33 @@ router = APIRouter()
 async def events_socket(socket: WebSocket) -> None:
     """Events as they come. See the module, and `api.socket_words` for what a client may say."""
     resources = resources_of(socket)
-    try:
-        check_origin(socket, resources.settings)
-        await resources.hub.check_ready()
-    except GleanerError as error:
-        await _deny(socket, error)
+    if not _welcome(socket, resources.settings):
+        await socket.close()  # before `accept` this is a 403
         return
     try:
+        await resources.hub.check_ready()
         await _serve(socket, resources)
     except Refusal as refusal:
-        with suppress(*_GONE):
-            await _close(socket, refusal)
+        await _close(socket, refusal)
     except Exception as error:
-        if not is_outage(error):
+        if not isinstance(error, Unavailable) and not is_outage(error):
             raise
         await _deny(socket, error)
 
 
-def check_origin(socket: WebSocket, settings: Settings) -> None:
-    """403 `forbidden_origin` for a page that may not listen. A client that is no browser sends no `Origin`.
+def _welcome(socket: WebSocket, settings: Settings) -> bool:
+    """Whether the page that opens the WebSocket may listen. A client that is no browser sends no `Origin`.
 
     Without keys the service is for this machine alone, so a page of it may listen whatever its port. A name that was
     made to point here doesn't help: such a page's origin is that name.
     """
     origin = socket.headers.get("origin")
     if origin is None or _same(origin, settings.allowed_origins):
-        return
-    with suppress(ValueError):
-        if settings.auth == "off" and is_loopback(urlsplit(origin).hostname or ""):
-            return
-        if settings.auth == "required" and is_own(socket, origin):
-            return
-    raise Forbidden("forbidden_origin", "Pages of this origin may not open the WebSocket.")
+        return True
+    try:
+        return is_own(socket, origin) if settings.auth == "required" else is_loopback(urlsplit(origin).hostname or "")
+    except ValueError:
+        return False
 
 
 def _same(origin: str, allowed: Collection[str]) -> bool:
@@ -117,16 +111,26 @@ class _Connection:
         """Go on until the client leaves or the service stops."""
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(self._send())
-            with suppress(*_GONE):
+            with suppress(WebSocketDisconnect):
                 await self._receive()
             sending.cancel()
 
     async def _send(self) -> None:
-        with suppress(*_GONE):
+        with suppress(WebSocketDisconnect):
             async for turn in self._subscription.turns():
                 for message in turn:
-                    await self._socket.send_text(message.text)
-            await self._socket.close(_RESTART)
+                    await self._say(message.text)
+            await self._say(None)
+
+    async def _say(self, text: str | None) -> None:
+        """Send a message, or with None the close; WebSocketDisconnect once the connection ends."""
+        try:
+            if text is None:
+                await self._socket.close(_RESTART)
+            else:
+                await self._socket.send_text(text)
+        except RuntimeError as error:  # what the server raises while a close of its own is on the way
+            raise WebSocketDisconnect(1006) from error
 
     async def _receive(self) -> None:
         while (frame := await self._socket.receive())["type"] != "websocket.disconnect":
@@ -138,12 +142,12 @@ class _Connection:
             except Exception as error:
                 if not isinstance(error, Refusal) and not is_outage(error):
                     raise
-                await self._socket.send_text(_error(error))
+                await self._say(_error(error))
 
     async def _do(self, action: Action) -> None:
         match action:
             case Ping():
-                await self._socket.send_text(word("pong"))
+                await self._say(word("pong"))
             case Subscribe():
                 await self._subscribe(action)
             case Unsubscribe():
@@ -178,8 +182,9 @@ class _Connection:
 async def _close(socket: WebSocket, refusal: Refusal) -> None:
     """Accept and close: a browser shows a close code only of a connection that was open."""
     await socket.accept()
-    await socket.send_text(_error(refusal))
-    await socket.close(_CLOSE_CODES[type(refusal)], refusal.code)
+    with suppress(WebSocketDisconnect, RuntimeError):  # it may have left
+        await socket.send_text(_error(refusal))
+        await socket.close(_CLOSE_CODES[type(refusal)], refusal.code)
 
 
 async def _deny(socket: WebSocket, error: Exception) -> None:

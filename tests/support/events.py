@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection
 
@@ -36,18 +37,18 @@ async def make_run(database: Database) -> UUID:
     return (await runs.create(database, run)).id
 
 
-async def record(database: Database, run_id: UUID, *events: str, **data: object) -> int:
+async def record(database: Database, run_id: UUID, *events: str, data: Event | None = None) -> int:
     """Record these events in one transaction; the number of the last."""
     async with runs.locked(database, run_id) as held:
         for event in events:
-            await held.record(event, data)
+            await held.record(event, data or {})
         return held.run.last_seq
 
 
-async def record_one_by_one(database: Database, run_id: UUID, count: int, **data: object) -> None:
+async def record_one_by_one(database: Database, run_id: UUID, count: int) -> None:
     """So many events, each in a transaction of its own."""
-    for number in range(count):
-        await record(database, run_id, "progress_updated", number=number, **data)
+    for _ in range(count):
+        await record(database, run_id, "progress_updated")
 
 
 @asynccontextmanager
@@ -55,9 +56,11 @@ async def listening(
     url: str, *, key: str | None = None, origin: str | None = None, **query: object
 ) -> AsyncIterator["Listener"]:
     """A WebSocket client while the block runs."""
-    address = str(httpx.URL(url, params={name: str(value) for name, value in query.items()}))
+    address = str(httpx.URL(url).copy_merge_params({name: str(value) for name, value in query.items()}))
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    async with websockets.connect(address, proxy=None, additional_headers=headers, origin=origin) as socket:
+    if origin is not None:
+        headers["Origin"] = origin
+    async with websockets.connect(address, proxy=None, additional_headers=headers) as socket:
         yield Listener(socket)
 
 
@@ -95,12 +98,14 @@ class Listener:
 
     async def closed(self) -> int:
         """The code with which the service closes the connection."""
-        try:
-            while True:
-                await self.next()
-        except websockets.ConnectionClosed as closed:
-            assert closed.rcvd is not None
-            return closed.rcvd.code
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await asyncio.wait_for(self._read_all(), PATIENCE_SECONDS)
+        assert closed.value.rcvd is not None
+        return closed.value.rcvd.code
+
+    async def _read_all(self) -> None:
+        while True:
+            await self.socket.recv()
 
 
 def numbers(events: list[Event], run_id: UUID) -> list[int]:
