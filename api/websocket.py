@@ -184,7 +184,7 @@ async def _close(socket: WebSocket, refusal: Refusal) -> None:
     await socket.accept()
     with suppress(WebSocketDisconnect, RuntimeError):  # it may have left
         await socket.send_text(_error(refusal))
-        await socket.close(_CLOSE_CODES[type(refusal)], refusal.code)
+        await socket.close(_CLOSE_CODES.get(type(refusal), 4400), refusal.code)
 
 
 async def _deny(socket: WebSocket, error: Exception) -> None:

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, Uuid, cast, column, func, text
+from sqlalchemy import ARRAY, Integer, Uuid, cast, column, func, text, true
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -54,11 +55,20 @@ async def events_ahead(
     """
     numbers = func.unnest(cast(list(delivered), ARRAY(Uuid)), cast(list(delivered.values()), ARRAY(Integer)))
     known = numbers.table_valued(column("run_id", Uuid), column("seq", Integer)).render_derived("delivered")
-    query = (
+    ahead = (  # run by run, because a plain join with many runs reads the whole table
         select(RunEvent)
-        .join(known, (col(RunEvent.run_id) == known.c.run_id) & (col(RunEvent.seq) > known.c.seq))
+        .where(col(RunEvent.run_id) == known.c.run_id, col(RunEvent.seq) > known.c.seq)
         .where((known.c.seq > 0) | (col(RunEvent.at) >= since))
-        .order_by(col(RunEvent.seq) - known.c.seq, col(RunEvent.run_id))
+        .order_by(col(RunEvent.seq))
+        .limit(limit)
+        .lateral()
+    )
+    event = aliased(RunEvent, ahead)
+    query = (
+        select(event)
+        .select_from(known)
+        .join(ahead, true())
+        .order_by(col(event.seq) - known.c.seq, col(event.run_id))
         .limit(limit)
     )
     return list((await session.exec(query)).all())

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,7 +11,10 @@ import websockets
 from pydantic import SecretStr
 from sqlalchemy import text
 
+from api.hub import Delivered
 from db.engine import Database
+from models.base import new_id, now
+from models.run import RunEvent
 from settings import Settings
 from tests.support.api import ServedApi, serve_api
 from tests.support.events import Listener, listening, make_run, names, numbers, record, record_one_by_one
@@ -90,6 +94,34 @@ async def _terminate(database: Database, application: str) -> None:
             return ended
 
     await until(cut)
+
+
+async def test_a_run_that_was_quiet_for_long_is_heard_from_its_new_events_on(
+    settings: Settings, database: Database
+) -> None:
+    run_id = await make_run(database)
+    last = await record(database, run_id, *["progress_updated"] * 100)
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE run_events SET at = at - interval '1 day'"))
+        await session.execute(text("UPDATE analysis_runs SET last_event_at = last_event_at - interval '1 day'"))
+    async with serve_api(settings) as api, listening(api.socket_url) as client:
+        await record(database, run_id, "run_completed", "run_closed")
+        assert numbers(await client.until_seq(run_id, last + 2), run_id) == [last + 1, last + 2]
+        async with listening(api.socket_url, run_id=run_id, after_seq=0) as other:
+            assert numbers(await other.until_seq(run_id, last + 2), run_id) == list(range(1, last + 3))
+
+
+def test_the_hub_remembers_only_the_recent_past() -> None:
+    begin = now()
+    delivered = Delivered(begin, {})
+    for minute in range(100):
+        delivered.add(RunEvent(run_id=new_id(), seq=7, event="run_started", at=begin + timedelta(minutes=minute)))
+    quiet, *_, busy = delivered.heads
+    delivered.forget_before(begin + timedelta(minutes=90))
+    assert len(delivered.heads) == 10
+    assert (delivered.seq(quiet), delivered.seq(busy)) == (0, 7)
+    delivered.forget_before(begin)
+    assert delivered.horizon == begin + timedelta(minutes=90)
 
 
 async def test_two_services_tell_the_same(settings: Settings, database: Database) -> None:
