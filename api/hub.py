@@ -19,6 +19,7 @@ from models.base import now
 from models.run import RunEvent
 
 READY_SECONDS = 4.0
+LEVEL_SECONDS = 2.0
 SWEEP_SECONDS = 5.0
 """How often the hub looks for what no notification told it."""
 READ_AT_ONCE = 64
@@ -77,6 +78,7 @@ class Hub:
         self._next_sweep = 0.0
         self._wake = asyncio.Event()
         self._ready = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
         self._ended = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -103,6 +105,15 @@ class Hub:
             await asyncio.wait_for(self._ready.wait(), READY_SECONDS)
         if not self._ready.is_set():
             raise Unavailable("events_unavailable", "The database has not been seen yet. Try again.")
+
+    async def level(self) -> None:
+        """Return once the past is delivered, so that who subscribes now hears none of it; a busy hub isn't waited for
+        long."""
+        delivered_by_then = asyncio.get_running_loop().create_future()
+        self._waiting.append(delivered_by_then)
+        self._look()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(delivered_by_then, LEVEL_SECONDS)
 
     @contextmanager
     def subscribed(self, selection: Selection) -> Iterator[Subscription]:
@@ -176,25 +187,34 @@ class Hub:
 
     async def _deliver_all(self) -> None:
         """Deliver what notifications told of and, where a sweep is due, whatever else there is."""
-        began = now()
-        swept, self._sweep_due = self._sweep_due, False
-        delivered = self._delivered or await self._baseline(began)
-        if swept:
-            self._next_sweep = asyncio.get_running_loop().time() + SWEEP_SECONDS
-            await self._find_ahead(delivered)
+        delivered = self._delivered or await self._baseline()
+        if self._sweep_due:
+            await self._sweep(delivered)
         while self._ahead:
             await self._deliver_some(delivered)
-        if swept:
-            delivered.forget_before(began - REMEMBERED)
 
-    async def _baseline(self, began: datetime) -> Delivered:
+    async def _baseline(self) -> Delivered:
         """Where the events stand at the start: everything up to here is the past."""
-        horizon = began - REMEMBERED
+        horizon = now() - REMEMBERED
         async with self._database.transaction() as session:
             heads = await outbox.heads_since(session, horizon)
         self._delivered = Delivered(horizon, {head.run_id: head for head in heads})
         self._ready.set()
         return self._delivered
+
+    async def _sweep(self, delivered: Delivered) -> None:
+        """Deliver everything committed before now; then what is older than the recent past can be forgotten."""
+        began = now()
+        self._sweep_due = False
+        self._next_sweep = asyncio.get_running_loop().time() + SWEEP_SECONDS
+        waiting, self._waiting = self._waiting, []
+        await self._find_ahead(delivered)
+        while self._ahead:
+            await self._deliver_some(delivered)
+        delivered.forget_before(began - REMEMBERED)
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
 
     async def _find_ahead(self, delivered: Delivered) -> None:
         async with self._database.transaction() as session:

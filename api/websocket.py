@@ -83,6 +83,8 @@ async def _serve(socket: WebSocket, resources: Resources) -> None:
     if run_id is not None:
         access.check(run_id)
         await _check_run(resources, run_id)
+    if query.after_seq is None:
+        await resources.hub.level()
     selection = Selection(topics=set(query.topics), run_ids=None if run_id is None else {run_id})
     with resources.hub.subscribed(selection) as subscription:
         if run_id is not None and query.after_seq is not None:

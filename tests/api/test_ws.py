@@ -38,7 +38,16 @@ async def test_nothing_that_happens_from_the_handshake_on_is_missed(api: ServedA
     for number in range(2, 22):
         async with listening(api.socket_url, run_id=run_id) as client:
             await record(database, run_id, "progress_updated")
-            assert number in numbers(await client.until_seq(run_id, number), run_id)
+            assert numbers(await client.until_seq(run_id, number), run_id) == [number]
+
+
+async def test_what_happened_before_the_handshake_is_not_heard(api: ServedApi, database: Database) -> None:
+    for _ in range(20):
+        run_id = await make_run(database)
+        last = await record(database, run_id, "run_started", "messages_fetched")
+        async with listening(api.socket_url) as client:
+            await record(database, run_id, "run_completed")
+            assert numbers(await client.until_seq(run_id, last + 1), run_id) == [last + 1]
 
 
 async def test_a_connection_for_one_run_hears_no_other(api: ServedApi, database: Database) -> None:
