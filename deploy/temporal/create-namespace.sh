@@ -1,0 +1,25 @@
+#!/bin/sh
+# Makes the namespace TEMPORAL_NAMESPACE on the server TEMPORAL_ADDRESS, where it isn't there yet, and waits until the
+# server knows it. `temporal` reads both by itself.
+set -eu
+
+tries=60
+
+wait_for() {
+    until "$@" >/dev/null 2>&1; do
+        tries=$((tries - 1))
+        if [ "$tries" -le 0 ]; then
+            echo "gave up waiting for: $*" >&2
+            exit 1
+        fi
+        sleep 1
+    done
+}
+
+wait_for temporal operator cluster health
+if ! temporal operator namespace describe >/dev/null 2>&1; then
+    temporal operator namespace create --retention "$TEMPORAL_RETENTION"
+fi
+# The server finds out about a new namespace by and by; whoever comes next may count on it.
+wait_for temporal operator search-attribute list
+echo "The namespace $TEMPORAL_NAMESPACE is there."
