@@ -23,6 +23,7 @@ from activities.saving import SavingActivities
 from db import heartbeats
 from db.engine import Database, is_outage
 from db.vault import Vault
+from llm.providers import close_clients
 from logs import logger
 from models.base import new_id
 from settings import Settings
@@ -95,6 +96,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         database = Database.from_settings(settings)
         stack.push_async_callback(database.close)
+        stack.push_async_callback(close_clients)
         client = await _connect_patiently(settings, stop)
         if client is None:
             return

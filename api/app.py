@@ -18,7 +18,9 @@ from api import (
     health,
     messages,
     projects,
+    proposals,
     providers,
+    runs,
     server,
     sources,
     stream,
@@ -34,7 +36,9 @@ from settings import Settings
 
 PREFIX = "/api/v1"
 _ROUTERS: tuple[APIRouter, ...] = (
+    runs.router,
     stream.router,
+    proposals.router,
     providers.router,
     agents.router,
     task_configs.router,

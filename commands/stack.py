@@ -15,7 +15,7 @@ from db.engine import Database
 from db.migrate import upgrade
 from devstack.stack import PartCommand, Stack, StackConfig, run_stack
 from ingest.command import import_file
-from sample.workspace import SOURCE, export_path
+from sample.workspace import export_path
 from settings import get_settings
 
 _CLI = Path(__file__).parent.parent / "cli.py"
@@ -52,9 +52,7 @@ def demo(
         return await asyncio.to_thread(show, stack.api_url, stack.ui_url)
 
     code = asyncio.run(
-        run_stack(
-            config, api=part("serve"), worker=part("worker"), migrate=_preparing(sample=True), on_ready=tell
-        )
+        run_stack(config, api=part("serve"), worker=part("worker"), migrate=_preparing(sample=True), on_ready=tell)
     )
     raise typer.Exit(code)
 
@@ -75,7 +73,6 @@ def _preparing(*, sample: bool) -> Callable[[str], Awaitable[None]]:
                 await heartbeats.forget_all(session)
             await ensure_offline_assignment(database)
             if sample:
-                await import_file(database, "slack", export_path(), source=SOURCE)
+                await import_file(database, "slack", export_path(), source="sample")
 
     return prepare
-

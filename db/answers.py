@@ -169,7 +169,7 @@ async def last_failure(session: AsyncSession, run_id: UUID) -> str | None:
     """What the attempt that failed last had to say."""
     query = (
         select(ModelCall.detail)
-        .where(col(ModelCall.run_id) == run_id, col(ModelCall.outcome) != "answered")
+        .where(col(ModelCall.run_id) == run_id, col(ModelCall.detail).is_not(None))
         .order_by(col(ModelCall.at).desc())
         .limit(1)
     )

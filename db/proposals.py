@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
@@ -92,7 +93,15 @@ async def similar_tasks(session: AsyncSession, proposal: TaskProposal) -> list[T
     return list((await session.exec(select(Task).where(col(Task.id) == proposal.similar_task_id))).all())
 
 
-async def approve(database: Database, proposal_id: UUID, *, actor: str, notes: str | None) -> TaskProposal:
+@dataclass(frozen=True)
+class Decision:
+    """A decided proposal, and its run as the decision left it."""
+
+    proposal: TaskProposal
+    run: AnalysisRun
+
+
+async def approve(database: Database, proposal_id: UUID, *, actor: str, notes: str | None) -> Decision:
     """pending → approved, with a new task; 404, 409 `already_reviewed` or `run_closed`."""
     async with _deciding(database, proposal_id) as (held, proposal):
         task = _task_of(proposal)
@@ -105,12 +114,12 @@ async def approve(database: Database, proposal_id: UUID, *, actor: str, notes: s
         held.run.proposals_pending -= 1
         held.run.proposals_approved += 1
         await _tell(held, "proposal_approved", proposal, task_id=str(task.id))
-    return proposal
+    return Decision(proposal, held.run)
 
 
 async def reject(
     database: Database, proposal_id: UUID, *, actor: str, reason: RejectReason, notes: str | None
-) -> TaskProposal:
+) -> Decision:
     """pending → rejected; 404, 409 `already_reviewed` or `run_closed`."""
     async with _deciding(database, proposal_id) as (held, proposal):
         proposal.status = "rejected"
@@ -120,7 +129,7 @@ async def reject(
         held.run.proposals_pending -= 1
         held.run.proposals_rejected += 1
         await _tell(held, "proposal_rejected", proposal, reason=reason)
-    return proposal
+    return Decision(proposal, held.run)
 
 
 @asynccontextmanager

@@ -1,21 +1,36 @@
 """A worker in the test's own process, and runs that it works on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
+from sqlmodel import col, select
+from temporalio.client import WorkflowHandle
+
+from analysis.prompts import DEFAULT_SYSTEM_PROMPT, PROMPT_VERSION
 from api.run_commands import RunCommands
 from api.temporal_gateway import TemporalGateway
-from db import runs
+from db import batches, configuration, messages, outbox, runs
 from db.engine import Database
-from models.run import AnalysisRun, RunEvent
+from db.vault import Vault
+from models.agent import AgentConfig, AgentTaskAssignment, LLMProvider, TaskConfig
+from models.conversation import IncomingMessage
+from models.proposal import TaskProposal
+from models.run import AnalysisBatch, AnalysisRun, RunEvent
+from models.run_views import RunOptions
 from models.values import RunStatus
 from settings import Settings
 from temporal_client import connect
 from tests.support.waiting import until
 from worker import run_worker
 from workflows.contract import workflow_id
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+KEY = "sk-canary-key-0123456789"
 
 
 @asynccontextmanager
@@ -31,12 +46,70 @@ async def working(settings: Settings) -> AsyncIterator[None]:
 
 
 class Operator:
-    """What a person does to runs, over the same commands as the API, and what they then see."""
+    """What a person does to runs, by the same commands as the API, and what is then to be seen."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self.database = database
         self.settings = settings
         self.commands = RunCommands(database, TemporalGateway(settings))
+        self._made: list[UUID] = []
+
+    async def assignment(self, base_url: str, **provider: Any) -> UUID:
+        """An assignment of an agent at the OpenAI-compatible server there, with a known price."""
+        sealed = Vault.from_settings(self.settings).encrypt(KEY)
+        priced = {"input_price_per_mtok": Decimal(1), "output_price_per_mtok": Decimal(2)}
+        async with self.database.transaction() as session:
+            made = LLMProvider(
+                **{"name": "Stand-in", "type": "openai", "base_url": base_url, "api_key_encrypted": sealed}
+                | {"request_timeout_seconds": 20.0}
+                | priced
+                | provider
+            )
+            session.add(made)
+            await session.flush()
+            agent = AgentConfig(name="Agent", provider_id=made.id, model_name="stand-in")
+            task = TaskConfig(name="Find tasks")
+            session.add_all([agent, task])
+            await session.flush()
+            assignment = AgentTaskAssignment(agent_id=agent.id, task_id=task.id)
+            session.add(assignment)
+        return assignment.id
+
+    async def messages(self, count: int, *, text: str = "please fix part number") -> None:
+        """Messages a minute apart in one channel: `count / max_batch_size` batches."""
+        made = [
+            IncomingMessage(
+                channel="dev",
+                external_id=str(number),
+                author=("ada", "ben", "eve")[number % 3],
+                sent_at=START + timedelta(minutes=number),
+                content=f"{text} {number}",
+            )
+            for number in range(count)
+        ]
+        async with self.database.transaction() as session:
+            await messages.store(session, {"test": made}, source_type="api")
+
+    async def pending_run(self, assignment: UUID, **options: Any) -> UUID:
+        """A run over all of the messages, with batches of ten unless said otherwise."""
+        chosen = RunOptions.model_validate({"max_batch_size": 10, **options})
+        async with self.database.transaction() as session:
+            current = await configuration.load(session, assignment, None)
+        run = AnalysisRun(
+            time_window_start=START,
+            time_window_end=START + timedelta(days=30),
+            agent_assignment_id=assignment,
+            options=chosen.model_dump(mode="json"),
+            config_snapshot=current.snapshot(default_prompt=DEFAULT_SYSTEM_PROMPT, prompt_version=PROMPT_VERSION),
+            cost_estimate=Decimal(0),
+        )
+        self._made.append((await runs.create(self.database, run)).id)
+        return self._made[-1]
+
+    async def started_run(self, assignment: UUID, **options: Any) -> UUID:
+        run_id = await self.pending_run(assignment, **options)
+        await self.commands.start(run_id)
+        return run_id
 
     async def run(self, run_id: UUID) -> AnalysisRun:
         async with self.database.transaction() as session:
@@ -46,21 +119,54 @@ class Operator:
         return await until(lambda: self.run(run_id), lambda run: run.status in wanted)
 
     async def events(self, run_id: UUID) -> list[RunEvent]:
-        from db.outbox import events_after
-
         async with self.database.transaction() as session:
-            return await events_after(session, run_id, 0, 100_000)
+            return await outbox.events_after(session, run_id, 0, 100_000)
 
-    async def history(self, run_id: UUID) -> str:
-        """Everything that Temporal keeps of the run's latest execution, as JSON."""
+    async def batches(self, run_id: UUID) -> list[AnalysisBatch]:
+        async with self.database.transaction() as session:
+            return await batches.listed(session, run_id, 0, 100_000)
+
+    async def proposals(self, run_id: UUID) -> list[TaskProposal]:
+        async with self.database.transaction() as session:
+            query = select(TaskProposal).where(col(TaskProposal.run_id) == run_id)
+            return list((await session.exec(query)).all())
+
+    async def workflow(self, run_id: UUID) -> "WorkflowHandle[Any, Any]":
+        return (await connect(self.settings)).get_workflow_handle(workflow_id(run_id))
+
+    async def histories(self, run_id: UUID) -> list[str]:
+        """All that Temporal keeps of each execution of the run, as JSON."""
         client = await connect(self.settings)
-        return (await client.get_workflow_handle(workflow_id(run_id)).fetch_history()).to_json()
+        kept = []
+        async for execution in client.list_workflows(f"WorkflowId = '{workflow_id(run_id)}'"):
+            handle = client.get_workflow_handle(execution.id, run_id=execution.run_id)
+            kept.append((await handle.fetch_history()).to_json())
+        return kept
 
+    async def end_workflows(self) -> None:
+        """Leave no open workflow to the next test's worker, which has another database."""
+        client = await connect(self.settings)
+        for run_id in self._made:
+            async for execution in client.list_workflows(
+                f"WorkflowId = '{workflow_id(run_id)}' AND ExecutionStatus = 'Running'"
+            ):
+                await client.get_workflow_handle(execution.id).terminate()
 
-async def end_workflows(settings: Settings, run_ids: Collection[UUID]) -> None:
-    """Leave no open workflow to the next test's worker, which has another database."""
-    client = await connect(settings)
-    for run_id in run_ids:
-        handle = client.get_workflow_handle(workflow_id(run_id))
-        if (await handle.describe()).close_time is None:
-            await handle.terminate()
+    async def check_books(self, run_id: UUID) -> AnalysisRun:
+        """The counters of the run say what its rows say, and its events have no gap."""
+        run = await self.run(run_id)
+        listed, proposals, events = (
+            await self.batches(run_id),
+            await self.proposals(run_id),
+            await self.events(run_id),
+        )
+        assert run.batches_created == len(listed)
+        assert run.batches_completed == sum(batch.status == "completed" for batch in listed)
+        assert run.batches_failed == sum(batch.status == "failed" for batch in listed)
+        assert run.proposals_total == len(proposals) == sum(batch.proposals for batch in listed)
+        assert run.proposals_pending == sum(proposal.status == "pending" for proposal in proposals)
+        assert len({(p.batch_no, p.ordinal) for p in proposals}) == len(proposals)
+        assert [event.seq for event in events] == list(range(1, run.last_seq + 1))
+        assert run.llm_requests == sum(batch.llm_requests for batch in listed)
+        assert run.input_tokens == sum(batch.input_tokens for batch in listed)
+        return run

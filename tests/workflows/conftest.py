@@ -1,0 +1,30 @@
+"""A worker, a model's stand-in, and an operator who runs analyses with them."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from db.engine import Database
+from settings import Settings
+from tests.support.model_server import ModelServer
+from tests.support.working import Operator, working
+
+
+@pytest.fixture
+def model() -> Iterator[ModelServer]:
+    with ModelServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def operator(database: Database, settings: Settings) -> AsyncIterator[Operator]:
+    """Somebody who makes, starts and steers runs; no worker is there yet."""
+    made = Operator(database, settings)
+    yield made
+    await made.end_workflows()
+
+
+@pytest.fixture
+async def worker(settings: Settings, operator: Operator) -> AsyncIterator[None]:
+    async with working(settings):
+        yield
