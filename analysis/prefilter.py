@@ -30,7 +30,7 @@ _SMALL_TALK = (
     "i", "is", "it", "k", "lol", "me", "nice", "no", "not", "np", "oh", "ok", "okay", "so", "thank", "thanks", "that",
     "thx", "to", "too", "ty", "u", "wow", "ya", "yay", "yeah", "yep", "yes", "yo", "you", "yup",
 )  # fmt: skip
-SMALL_TALK = r"^[^[:alnum:]]*((" + "|".join(_SMALL_TALK) + r")[^[:alnum:]]*)+$"
+SMALL_TALK = r"^[^[:alnum:]]*((" + "|".join(_SMALL_TALK) + r")([^[:alnum:]]+|$))+$"
 
 
 @dataclass(frozen=True)
