@@ -90,9 +90,10 @@ def _seconds(start: datetime | None, end: datetime | None) -> float | None:
 
 
 def _review_seconds(run: RunFacts, proposals: Sequence[ReviewedProposal]) -> float | None:
-    """From the run's completion to the last decision."""
+    """From the run's completion to the last decision; 0 where the last one came while the run still worked."""
     decisions = [proposal.reviewed_at for proposal in proposals if proposal.reviewed_at]
-    return _seconds(run.completed_at, max(decisions)) if decisions else None
+    seconds = _seconds(run.completed_at, max(decisions)) if decisions else None
+    return None if seconds is None else max(0.0, seconds)
 
 
 def _dollars_each(cost: Decimal | None, count: int) -> str | None:
