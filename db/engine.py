@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async
 from sqlalchemy.ext.asyncio import AsyncSession as SQLAlchemySession
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models import tables
 from settings import Settings
 
 _OUTAGES = (
@@ -30,6 +31,9 @@ _OUTAGES = (
 def async_url(dsn: str) -> str:
     """The SQLAlchemy URL of a `postgresql://…` DSN."""
     return dsn.replace("postgresql://", "postgresql+asyncpg://", 1)
+
+
+assert tables.modules  # imported for its effect: a foreign key to a table that no module imported can't be resolved
 
 
 class Session(AsyncSession):
