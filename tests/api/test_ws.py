@@ -11,6 +11,8 @@ from tests.support.api import ServedApi, serve_api
 from tests.support.events import listening, make_run, names, numbers, record
 from tests.support.waiting import until
 
+UNKNOWN = "00000000-0000-7000-8000-000000000000"
+
 
 async def test_a_plain_connection_hears_every_run_and_proposal_event_as_one_json_object(
     api: ServedApi, database: Database
@@ -152,11 +154,11 @@ async def test_a_subscription_with_a_number_replays_from_there_and_goes_on(api: 
         ('{"action": "ping", "x": "' + "y" * 5000 + '"}', "message_too_long"),
         (b'{"action": "ping"}', "binary_message"),
         (b"\xff\xfe\x00", "binary_message"),
-        (json.dumps({"action": "subscribe", "run_id": str(new_id())}), "run_not_found"),
-        (json.dumps({"action": "subscribe", "run_id": str(new_id()), "after_seq": -1}), "invalid_message"),
-        (json.dumps({"action": "subscribe", "run_id": str(new_id()), "after_seq": "1"}), "invalid_message"),
-        (json.dumps({"action": "subscribe", "run_id": str(new_id()), "after_seq": True}), "invalid_message"),
-        (json.dumps({"action": "subscribe", "run_id": str(new_id()), "after_seq": 2**40}), "invalid_message"),
+        (json.dumps({"action": "subscribe", "run_id": UNKNOWN}), "run_not_found"),
+        (json.dumps({"action": "subscribe", "run_id": UNKNOWN, "after_seq": -1}), "invalid_message"),
+        (json.dumps({"action": "subscribe", "run_id": UNKNOWN, "after_seq": "1"}), "invalid_message"),
+        (json.dumps({"action": "subscribe", "run_id": UNKNOWN, "after_seq": True}), "invalid_message"),
+        (json.dumps({"action": "subscribe", "run_id": UNKNOWN, "after_seq": 2**40}), "invalid_message"),
     ],
 )
 async def test_what_can_not_be_understood_gets_an_error_and_the_connection_lives_on(
@@ -185,8 +187,8 @@ async def test_a_connection_names_a_bounded_number_of_runs(api: ServedApi) -> No
         "run_id=x",
         "topics=runs,weather",
         "after_seq=3",
-        f"run_id={new_id()}&after_seq=-1",
-        f"run_id={new_id()}&after_seq=x",
+        f"run_id={UNKNOWN}&after_seq=-1",
+        f"run_id={UNKNOWN}&after_seq=x",
     ],
 )
 async def test_a_query_that_makes_no_sense_is_answered_and_closed_with_4400(api: ServedApi, query: str) -> None:
