@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import func, text
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
@@ -157,6 +158,8 @@ async def retry(held: runs.LockedRun) -> None:
     run.pending_command = None
     run.working_since = now()
     run.started_at = run.started_at or run.working_since
+    run.batches_failed = 0
+    await _take_window(held)
     await held.session.execute(
         text(
             "UPDATE analysis_batches SET status = 'waiting', error = NULL, settled_at = NULL"
@@ -164,12 +167,15 @@ async def retry(held: runs.LockedRun) -> None:
         ),
         {"run": run.id},
     )
-    run.batches_failed = 0
     await held.record("run_resumed", {"run_id": str(run.id)})
+
+
+async def _take_window(held: runs.LockedRun) -> None:
+    """Write the row as one that is open again; 409 where a run that `check_retry` couldn't see yet has the window."""
     try:
         await held.session.flush()
     except IntegrityError as error:
-        if "ex_analysis_runs_overlap" in str(error.orig):
+        if error.orig is not None and isinstance(error.orig.__cause__, asyncpg.ExclusionViolationError):
             raise Conflict("run_overlap", "Another run that is open has a part of this window.") from error
         raise
 

@@ -93,7 +93,7 @@ async def add_messages(
 
 
 async def add_run(
-    database: Database, *, status: RunStatus = "pending", day: int = 0, days: float = 1, **values: Any
+    database: Database, *, status: RunStatus = "pending", day: float = 0, days: float = 1, **values: Any
 ) -> AnalysisRun:
     """A run in this state over `days` days from START + `day`, with the event of its making."""
     begin = START + timedelta(days=day)
