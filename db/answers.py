@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from analysis.verdicts import RunHealth
-from models.run import ModelCall, ModelResponse
+from models.run import AnalysisRun, ModelCall, ModelResponse
 
 
 async def stored(session: AsyncSession, fingerprint: str, *, only_of_run: UUID | None) -> ModelResponse | None:
@@ -136,14 +136,17 @@ async def count_cache_hit(session: AsyncSession, run_id: UUID, batch_no: int, mo
 
 
 async def open_attempt(session: AsyncSession, run_id: UUID, batch_no: int, fingerprint: str | None) -> None:
-    """Show that the batch is under way."""
+    """Show that the batch is under way, unless the run ended meanwhile."""
+    # The row of the run comes first, as everywhere: who holds it may want its batches next.
+    locked = select(AnalysisRun.status).where(col(AnalysisRun.id) == run_id).with_for_update(read=True, key_share=True)
+    at_work = (await session.exec(locked)).one() in ("running", "paused")
     await session.execute(
         text(
-            "UPDATE analysis_batches SET status = 'running', attempts = attempts + 1,"
-            " fingerprint = :fingerprint, started_at = coalesce(started_at, now())"
+            "UPDATE analysis_batches SET status = CASE WHEN CAST(:at_work AS boolean) THEN 'running' ELSE status END,"
+            " attempts = attempts + 1, fingerprint = :fingerprint, started_at = coalesce(started_at, now())"
             " WHERE run_id = :run AND batch_no = :batch_no AND status IN ('waiting', 'running')"
         ),
-        {"run": run_id, "batch_no": batch_no, "fingerprint": fingerprint},
+        {"run": run_id, "batch_no": batch_no, "fingerprint": fingerprint, "at_work": at_work},
     )
 
 
