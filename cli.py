@@ -2,7 +2,7 @@
 
 import typer
 
-from commands import data, runs, service, stack
+from commands import data, keys, runs, service, stack
 
 app = typer.Typer(
     name="gleaner",
@@ -17,6 +17,7 @@ app.command()(service.serve)
 app.command()(service.worker)
 app.command()(service.migrate)
 app.command("import")(data.import_)
+app.add_typer(keys.app, name="keys")
 app.command()(runs.run)
 app.command()(runs.runs)
 app.command()(runs.watch)

@@ -184,9 +184,7 @@ async def _fail(held: runs.LockedRun, error: contract.ErrorInfo | None) -> None:
     if held.run.status not in ("running", "paused"):
         return
     why = error or contract.ErrorInfo(code="unexpected", message="The run failed.")
-    await lifecycle.fail(
-        held, RunError(why.code, why.message, why.hint or "Read the worker's log, then retry the run.")
-    )
+    await lifecycle.fail(held, await _explained(held, why))
 
 
 async def _end(held: runs.LockedRun) -> None:

@@ -97,7 +97,7 @@ class ProposalDetail(ProposalView):
 
 
 class Approval(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"notes": "Agreed in the planning."}]})
 
     notes: str | None = Field(default=None, max_length=10_000)
 

@@ -84,7 +84,9 @@ class RunCreate(BaseModel):
 class LimitsPatch(BaseModel):
     """New limits of a run; what isn't named stays."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"budget_usd": "5.00", "concurrency": 16}]}
+    )
 
     budget_usd: Budget | None = None
     concurrency: Concurrency | None = None

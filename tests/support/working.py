@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlmodel import col, select
 from temporalio.client import WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
 
 from analysis.prompts import DEFAULT_SYSTEM_PROMPT, PROMPT_VERSION
 from api.run_commands import RunCommands
@@ -150,7 +151,11 @@ class Operator:
             async for execution in client.list_workflows(
                 f"WorkflowId = '{workflow_id(run_id)}' AND ExecutionStatus = 'Running'"
             ):
-                await client.get_workflow_handle(execution.id).terminate()
+                try:
+                    await client.get_workflow_handle(execution.id).terminate()
+                except RPCError as error:  # the list is a moment old, and the workflow may have ended since
+                    if error.status is not RPCStatusCode.NOT_FOUND:
+                        raise
 
     async def check_books(self, run_id: UUID) -> AnalysisRun:
         """The counters of the run say what its rows say, and its events have no gap."""
