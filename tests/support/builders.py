@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlmodel import col, select
 
 from db import messages, outbox, runs
@@ -165,3 +166,20 @@ async def events_of(database: Database, run_id: UUID) -> list[RunEvent]:
         run = await runs.get(session, run_id)
     assert [event.seq for event in events] == list(range(1, run.last_seq + 1))
     return events
+
+
+async def fill_messages(
+    database: Database, count: int, *, source: str = "bulk", channels: int = 1, start: datetime = START
+) -> None:
+    """So many messages a second apart, in turn in channels `c0`, `c1` …, made by the database itself."""
+    async with database.transaction() as session:
+        source_id = await messages.source_named(session, source, "api")
+        await session.execute(
+            text(
+                "INSERT INTO messages (source_id, channel, external_id, author, sent_at, content)"
+                " SELECT :source, 'c' || n % CAST(:channels AS integer), 'f' || n, 'author ' || n % 20,"
+                " CAST(:start AS timestamptz) + n * interval '1 s', 'please look at part ' || n"
+                " FROM generate_series(0, CAST(:count AS integer) - 1) AS n"
+            ),
+            {"source": source_id, "channels": channels, "start": start, "count": count},
+        )
