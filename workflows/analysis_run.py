@@ -53,6 +53,7 @@ class AnalysisRun:
         self._out_of_step = False
         self._hopeless: contract.ErrorInfo | None = None
         self._crash: BaseException | None = None
+        self._cancel_heeded = False
 
     @workflow.run
     async def run(self, start: contract.RunInput) -> None:
@@ -73,12 +74,14 @@ class AnalysisRun:
                     self._take(await steps.begin_run(self._opening()))
                     begun = True
                     obeying = asyncio.create_task(self._obey())
+                    self._heed_cancel()
                 elif self._state.phase == "analysis":
                     await self._analyse()
                 else:
                     await self._await_review()
             except (asyncio.CancelledError, ActivityError) as error:
                 if is_cancelled_exception(error):
+                    self._cancel_heeded = True
                     await self._end_cancelled()
                     if self._state.status == "cancelled":
                         raise asyncio.CancelledError from None
@@ -110,6 +113,7 @@ class AnalysisRun:
             await self._end_failed(self._hopeless)
             return
         self._take(await steps.finish_run(contract.FinishRun(run_id=self._run.run_id, outcome="ended")))
+        self._heed_cancel()
         if self._state.phase == "review":
             # What waits days for a person begins with an empty history.
             await self._continue_as_new()
@@ -131,6 +135,7 @@ class AnalysisRun:
             return await step
         finally:
             self._step_under_way = False
+            self._heed_cancel()
 
     async def _extract_batches(self) -> None:
         """Keep up to `concurrency` batches under way until none waits, or there is no use."""
@@ -140,6 +145,7 @@ class AnalysisRun:
                 self._dispatch(self._waiting.popleft())
             if self._in_flight:
                 continue
+            self._heed_cancel()
             if self._crash is not None:
                 raise self._crash
             if self._hopeless is not None:
@@ -230,6 +236,11 @@ class AnalysisRun:
         await self._drop_in_flight()
         self._take(await steps.finish_run(contract.FinishRun(run_id=self._run.run_id, outcome="cancelled")))
 
+    def _heed_cancel(self) -> None:
+        """Be cancelled by a wish that came during a step: a step that can't be given up swallows it."""
+        if workflow.cancellation_reason() is not None and not self._cancel_heeded:
+            raise asyncio.CancelledError
+
     async def _drop_in_flight(self) -> None:
         under_way = list(self._in_flight.values())
         for task in under_way:
@@ -307,6 +318,7 @@ class AnalysisRun:
         while self._held():
             if self._state.status == "paused" and self._state.stage == "draining" and not self._inbox:
                 self._take(await steps.note_drained(self._run))
+                self._heed_cancel()
             await workflow.wait_condition(
                 lambda: not self._held() or (self._state.stage == "draining" and not self._inbox)
             )

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,22 +95,22 @@ async def serving(data_dir: Path, *options: str) -> AsyncIterator[Service]:
     assert code == 0
 
 
-async def gleaner(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
+async def gleaner(*arguments: str, environment: Mapping[str, str] | None = None) -> asyncio.subprocess.Process:
     """The `gleaner` command as a process whose standard output is read."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         str(ROOT / "cli.py"),
         *arguments,
         cwd=ROOT,
-        env={**os.environ, **environment},
+        env={**os.environ, **(environment or {})},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
 
 
-async def output_of(arguments: Sequence[str], *, status: int = 0, **environment: str) -> str:
+async def output_of(arguments: Sequence[str], environment: Mapping[str, str] | None = None, *, status: int = 0) -> str:
     """What a command prints until it ends with this status."""
-    process = await gleaner(*arguments, **environment)
+    process = await gleaner(*arguments, environment=environment)
     printed, _ = await process.communicate()
     assert process.returncode == status, printed.decode()
     return printed.decode()

@@ -1,6 +1,7 @@
 """What operators tell a run to do, by the API's commands and by Temporal's own."""
 
 import asyncio
+from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
@@ -191,3 +192,15 @@ async def test_failed_batches_alone_run_again(operator: Operator, model: ModelSe
     with pytest.raises(Conflict) as refusal:
         await operator.commands.retry(run_id)
     assert refusal.value.code == "nothing_to_retry"
+
+
+async def test_a_cancel_in_the_middle_of_a_step_is_not_swallowed(operator: Operator, model: ModelServer) -> None:
+    """However early it comes, the run is cancelled, or is completed already and says that it refused."""
+    assignment = await operator.assignment(model.base_url)
+    for _ in range(6):
+        run_id = await operator.started_run(assignment)
+        await (await operator.workflow(run_id)).cancel()
+        run = await operator.until(run_id, "cancelled", "completed")
+        if run.status == "completed":
+            await until(partial(operator.events, run_id), lambda events: events[-1].event == "command_refused")
+            await operator.commands.close(run_id)
