@@ -60,8 +60,8 @@ async def test_proposals_come_the_surest_first_and_filtered(api: ServedApi, prop
     assert [item["id"] for item in page["items"]] == proposals[:2]
     rest = await api.get("/proposals", limit=2, cursor=page["next_cursor"])
     assert [item["id"] for item in rest["items"]] == proposals[2:]
-    sure = await api.get("/proposals", min_confidence=0.85, status="pending")
-    assert [item["id"] for item in sure["items"]] == proposals[:1]
+    sure = await api.http.get("/proposals", params={"status": "pending", "min_confidence": 0.85})
+    assert [item["id"] for item in sure.json()["items"]] == proposals[:1]
 
 
 async def test_an_approved_proposal_has_a_task_and_its_last_decision_ends_the_review(
