@@ -1,5 +1,10 @@
 """The `gleaner` command."""
 
+import logging
+import os
+import sys
+from typing import NoReturn
+
 import typer
 
 from commands import data, keys, runs, service, stack
@@ -25,7 +30,21 @@ app.command()(runs.watch)
 
 def main() -> None:
     """The entry point."""
-    app()
+    try:
+        app()
+    except SystemExit as leaving:
+        _leave(leaving.code)
+
+
+def _leave(code: str | int | None) -> NoReturn:
+    """End the process. Threads of the Temporal client may still call into the interpreter while it is taken down, and
+    then abort it with a signal; a process that has loaded the client therefore ends without that."""
+    if "temporalio.bridge" not in sys.modules or not isinstance(code, int | None):
+        sys.exit(code)
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code or 0)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ async def dsn(stack: Servers) -> AsyncIterator[str]:
     name = f"test_{next(_numbers)}"
     connection = await asyncpg.connect(stack.dsn.rpartition("/")[0] + "/postgres")
     try:
-        await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE gleaner')
+        await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE gleaner STRATEGY FILE_COPY')
         yield stack.dsn.rpartition("/")[0] + f"/{name}"
         await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     finally:
