@@ -140,9 +140,7 @@ def test_what_fits_into_a_batch_stays_together(messages: list[Placed], size: int
 
 
 @given(messages=channels(), size=st.integers(10, 40), gap=st.integers(60, 3600))
-def test_a_batch_ends_only_where_the_next_conversation_does_not_fit(
-    messages: list[Placed], size: int, gap: int
-) -> None:
+def test_a_batch_ends_where_the_next_conversation_does_not_fit(messages: list[Placed], size: int, gap: int) -> None:
     for one, other in zip(batches := plan(messages, size=size, gap=gap), batches[1:], strict=False):
         if (one.source_id, one.channel) == (other.source_id, other.channel):
             head = next(talk for talk in conversations(messages, gap) if other.message_ids[0] in {m.id for m in talk})
