@@ -28,6 +28,7 @@ _MAX_TAGS = 20
 _MAX_TAG = 50
 _MAX_PROJECT_NAME = 200
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_NAME_PARTS = re.compile(r"[\s._-]+")
 _MARKDOWN_FENCE = re.compile(r"```(?:\w+)?\s*\n(.*?)```", re.DOTALL)
 
 
@@ -308,7 +309,8 @@ def _by_first_name(wanted: str, people: Mapping[str, None]) -> list[str]:
 
 
 def _first_name(author: str) -> str:
-    return shown_author(author).split()[0].casefold()
+    """What people call an author: the first part of a name or nick (`priya` of `priya.n`, `diego` of `diego_r`)."""
+    return next(part for part in [*_NAME_PARTS.split(shown_author(author)), author] if part).casefold()
 
 
 def _is_named(author: str, people: Mapping[str, None], cited: Sequence[ChatMessage]) -> bool:

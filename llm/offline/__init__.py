@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from llm.offline.dialogue import Dialogue
 from llm.offline.lines import Line
-from llm.offline.names import Names, is_bot_name
-from llm.offline.sentences import LONGEST_TEXT, sentences_of, talks_to_machines
+from llm.offline.names import Names
+from llm.offline.sentences import LONGEST_TEXT, is_readable, sentences_of
 from llm.offline.tasks import Writer, merged
-from llm.offline.values import OfflineMessage, OfflineTask
+from llm.offline.values import OfflineMessage, OfflineTask, is_same_talk
 
 __all__ = ["OfflineMessage", "OfflineTask", "extract_tasks"]
 
@@ -30,10 +30,11 @@ def extract_tasks(
     sources = [*context, *messages]
     names = Names((source.author for source in sources), (source.text[:LONGEST_TEXT] for source in sources))
     dialogue = Dialogue(names)
+    talk = 0
     for position, source in enumerate(sources):
-        trusted = not is_bot_name(source.author) and not talks_to_machines(source.text)
-        sentences = sentences_of(source.text, names) if trusted else ()
-        dialogue.read(Line(position, names.number(source.author), source.sent_at, sentences))
+        talk += position > 0 and not is_same_talk(sources[position - 1], source)
+        sentences = sentences_of(source.text, names) if is_readable(source) else ()
+        dialogue.read(Line(position, names.number(source.author), source.sent_at, sentences, talk))
     writer = Writer(names, sources, len(context), project)
     drafts = merged([draft for draft in dialogue.drafts if draft.is_task])
     tasks = [writer.task(draft) for draft in drafts]

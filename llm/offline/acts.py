@@ -38,8 +38,9 @@ _PASSIVE = pattern(
     should|will\s+need|will\s+have)(?:\s+to)?(?:\s+(?:also|still|really|get))?\s+be(?:\s+(?:properly|also|
     fully))?\s+(?P<done>\w+)|needs?\s+(?:some\s+|a\s+bit\s+of\s+)?(?P<ing>\w+ing)|needs?\s+an?\s+(?P<noun>update|
     review|fix|refresh|test|rewrite|cleanup|reboot|restart|upgrade|check|release|
-    owner|look|reply|answer|decision|second pair of eyes)|(?:has|have|needs?|must|ought)(?:\s+to)?\s+(?P<goes>go|ship|
-    land|stay|happen|arrive|match|fit|work|appear|disappear|leave|come))\b(?P<rest>.*)$
+    owner|look|reply|answer|decision|second pair of eyes)|(?:has|have|needs?|must|ought|(?P<wish>
+    should))(?:\s+to)?\s+(?P<goes>go|ship|land|stay|happen|arrive|match|fit|work|appear|disappear|leave|come|carry|show|return|include|contain|use|
+    support|accept|say|refresh|respect|allow|survive))\b(?P<rest>.*)$
     """
 )
 _FOR_NOUN = {
@@ -53,6 +54,14 @@ _THING_LEAD = pattern(
     r"""
     ^(?:(?:and|so|but|also|well|ok|okay|oh|btw|fyi|then|yes|yeah|anyway|apparently|it looks like|looks like|i think|
     i guess|i believe|because|that|hmm|hm|right|actually|still)\b[\s,:]*)+
+    """
+)
+_ASIDE = re.compile(r"^.*\b(?:you|i|we|they|it)\b[^,]*,\s+", re.IGNORECASE)
+_UNNAMED_NEED = re.compile(r"^(?:(?:and|so|but|also|still|really)\s+)*needs\s", re.IGNORECASE)
+_BARE_REQUEST = pattern(
+    rf"""
+    ^(?:(?:{MARK}|so|and|then|ok|please|hey|honestly)[\s,]*)*(?:can|could|would|will)\s+(?:you|u)(?:\s+(?:please|maybe))?
+    (?:,?\s+{MARK})?\s*\?+$
     """
 )
 _HEDGE = pattern(
@@ -168,6 +177,8 @@ _CUES = (
 def acts_of(sentence: Sentence) -> tuple[Act, ...]:
     """The acts of one sentence in the order of its words."""
     text = sentence.text
+    if _BARE_REQUEST.match(text):
+        return (Act("ask", "do it", text),)
     if len(text) < 4 or not (ANY_CUE.search(text) or sentence.listed):
         return ()
     if _HYPOTHETICAL.search(text) and not _ASKS_ANYWAY.search(text):
@@ -228,7 +239,7 @@ def _act(text: str, hit: _Hit, stop: int) -> Act | None:
         return None
     phrase = trim_phrase(groups.get("lead") or text[hit.end : stop])
     after = trim_phrase(text[hit.end : stop])
-    if groups.get("lead") and after and _POINTING.fullmatch(phrase):
+    if groups.get("lead") and is_verb(first_word(after)) and _POINTING.fullmatch(phrase):
         phrase = after
     if kind == "ask" and not phrase and before.strip():
         before, phrase = "", trim_phrase(before)
@@ -277,24 +288,27 @@ def _imperative_of(phrase: str) -> str:
 
 def _passive(text: str) -> list[Act]:
     """ "The wiki has to be updated" as the duty "update the wiki"."""
-    match = _PASSIVE.match(text)
+    match = _PASSIVE.match(_UNNAMED_NEED.sub("it needs ", text))
     if (
         match is None
         or text.rstrip().endswith("?")
         or _REPORTED.search(text[: match.end("thing")])
-        or re.search(r"\b(?:if|when|once|that|which|who|what|how|whatever)\b", match["thing"], re.IGNORECASE)
+        or re.search(
+            r"\b(?:if|when|once|that|which|who|what|how|whatever)\b", _ASIDE.sub("", match["thing"]), re.IGNORECASE
+        )
     ):
         return []
     verb = _passive_verb(match)
-    thing = _THING_LEAD.sub("", match["thing"]).strip(" ,")
+    thing = _THING_LEAD.sub("", _ASIDE.sub("", match["thing"])).strip(" ,")
     thing = lower_article(re.sub(r"^(?:@§\d+[\s,:]+)+", "", thing))
     if not verb or verb == "give" or thing.lower() in ("i", "we", "you", "they", "he", "she", "there", ""):
         return []
     by = re.search(rf"\bby (?P<named>{MARK})", match["rest"])
-    should = (match["must"] or "").lower() == "should"
+    should = (match["must"] or match["wish"] or "").lower() == "should"
     rest = re.sub(rf"\bby (?:{MARK}|someone|somebody)(?:\s+\w+){{0,2}}", "", match["rest"])
-    phrase = trim_phrase(f"{verb} {thing} {match['goes'] or ''}{rest}")
-    return [Act("assign" if by else "idea" if should else "duty", phrase, "", by["named"] if by else None, should)]
+    phrase = trim_phrase(" ".join(f"{verb} {thing} {match['goes'] or ''}{rest}".split()))
+    kind: ActKind = "assign" if by else "idea" if should and not match["wish"] else "duty"
+    return [Act(kind, phrase, "", by["named"] if by else None, should)]
 
 
 def _passive_verb(match: re.Match[str]) -> str:

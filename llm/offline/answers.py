@@ -76,7 +76,7 @@ def _answerable(
     yield from (d for d in near if d.kind in _OPEN_TO_ALL)
     yield from (d for d in recent if d.speaker == author and d.owner is None and d.is_open)
     if _HANDS_OVER.search(sentence.text):
-        close = (d for d in recent if d.speaker != author and line.position - d.touched <= 3)
+        close = (d for d in recent if d.speaker != author and line.position - d.touched <= 3 and author != d.owner)
         yield from (d for d in close if d.kind in ("promise", "plan", "record", "assign"))
 
 

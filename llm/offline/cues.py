@@ -74,6 +74,11 @@ DIRECT: tuple[tuple[ActKind, str], ...] = (
         """),
     ("assign", rf"\bi(?:'d|\s+would)?\s+(?:need|want|like)\s+(?P<named>{MARK})\s+to(?=\s)"),
     ("ask_any", rf"\b(?:can|could|would|will|should|might|may)\s+{_ANY}(?:\s+else)?(?:\s+be\s+able\s+to)?{_ADV}(?=\s)"),
+    ("ask_any", rf"""
+            \b(?:can|could|would|will)\s+(?:the\s+)?(?:engineering|design|support|devs?|ops|infra|backend|frontend|
+            product|marketing|sales|finance|legal|qa|hr|security|data|platform|mobile|\w+\s+(?:team|people|
+            folks))(?:\s+(?:team|people|folks))?{_ADV}(?=\s)
+        """),
     ("ask_any", r"""
             \b(?:(?:we\s+)?(?:need|want|looking\s+for)\s+(?:a\s+volunteer|volunteers|someone|somebody)\s+(?:to|
             who\s+can)|(?:any\s+)?volunteers?\s+(?:to|for)|who\s+(?:can|could|wants\s+to|would\s+like\s+to|
@@ -144,7 +149,7 @@ ANY_CUE = pattern(
     like|happy|glad|volunteer\w*|remember|forget|sure|mind|who|how|what|any|anyone|anybody|got|hope|hoping|bitte|
     kannst|könntest|könnt|können|puedes|podrías|podéis|pueden|por|ich|wir|jemand|yo|me|voy|hay|tenemos|alguien|imma|
     \w+ing|you|you'll|your|we'll|we're|takers|whose|who's|waiting|time|leave|put|don't|plan|decision|decided|
-    agreed|conclusion|outcome|verdict|consensus|i)\b|→|->|[А-Яа-яІіЇїЄє]|[@#\[]
+    agreed|conclusion|outcome|verdict|consensus|i|yours|mine|feel|up|open|ready|makes|asap)\b|→|->|[А-Яа-яІіЇїЄє]|[@#\[]
     """
 )
 """A cheap test that no sentence with a cue fails."""

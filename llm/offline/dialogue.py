@@ -19,7 +19,7 @@ from llm.offline.lines import (
 from llm.offline.names import Names
 from llm.offline.patterns import pattern, word_set
 from llm.offline.phrases import PRONOUN, content_words, first_word, lacks_object
-from llm.offline.replies import is_laughing, is_mocking, sounds_unwilling
+from llm.offline.replies import is_laughing, is_mocking, leaves_unowned, sounds_unwilling
 from llm.offline.sentences import Sentence
 
 _PATIENCE = timedelta(days=3)
@@ -57,10 +57,11 @@ class Dialogue:
     def read(self, line: Line) -> None:
         """Take in the next line: first what it answers, then what it asks, promises and records."""
         listeners = self._listeners(line)
-        taken = self._settle(line, listeners)
+        released = self._release(line)
+        taken = None if released else self._settle(line, listeners)
         opened: list[Draft] = []
         for index, sentence in enumerate(line.sentences):
-            if is_mocking(sentence.text):
+            if is_mocking(sentence.text) or (released and leaves_unowned(sentence.text)):
                 continue
             for act in acts_of(sentence):
                 draft = self._enact(line, index, act, listeners, taken)
@@ -106,8 +107,13 @@ class Dialogue:
         """Who spoke last before this line, besides its author."""
         for earlier in reversed(self._lines[-6:]):
             if earlier.author != line.author:
-                return earlier.author if line.sent_at - earlier.sent_at < timedelta(hours=6) else None
+                return earlier.author if earlier.talk == line.talk else None
         return None
+
+    def _are_two(self, line: Line) -> bool:
+        """Whether the talk is between two so far, so that "you" is the other one."""
+        recent = [e for e in self._lines[-6:] if e.talk == line.talk]
+        return len(recent) > 1 and len({line.author, *(e.author for e in recent)}) == 2
 
     # replies
 
@@ -134,6 +140,18 @@ class Dialogue:
                 draft.dropped = True
             draft.touched = line.position
         return first if stance in ("takes", "agrees") else None
+
+    def _release(self, line: Line) -> bool:
+        """Let what the talk agreed on be nobody's: "neither of us this week", "whoever gets there first"."""
+        said = next((sentence for sentence in line.sentences if leaves_unowned(sentence.text)), None)
+        if said is None:
+            return False
+        recent = self._recent(line)
+        draft = next((d for d in recent if d.owner is None or d.guessed or line.position - d.touched <= 4), None)
+        if draft is not None:
+            draft.owner, draft.accepted, draft.refused = None, True, False
+            draft.cite(line.position, said.raw)
+        return draft is not None
 
     def _was_told(self, line: Line) -> bool:
         """Whether a bare "yes" is a promise: it names a time, or its author was just told of trouble by name."""
@@ -165,8 +183,14 @@ class Dialogue:
             for draft in reversed(self.drafts[-40:])
             if not draft.dropped
             and line.position - draft.touched <= REACH
+            and self._concerns(draft, line)
             and line.sent_at - self._lines[draft.touched].sent_at < _PATIENCE
         ]
+
+    def _concerns(self, draft: Draft, line: Line) -> bool:
+        """Whether a line may speak of a draft: of its own talk, or of another one that its author has to do with."""
+        involved = line.author == draft.owner or (line.author in draft.listeners and not draft.guessed)
+        return involved or draft.touched == line.position or self._lines[draft.touched].talk == line.talk
 
     @staticmethod
     def _agree(draft: Draft, line: Line, sentence: Sentence, *, takes: bool = True) -> Draft:
@@ -184,7 +208,7 @@ class Dialogue:
         if found is None or line.position - found.position > 4 or self._is_promised(found.position):
             return
         phrase = combined("look into it", found.thing)
-        draft = Draft("promise", line.author, phrase, line.position, owner=line.author)
+        draft = Draft("promise", line.author, phrase, line.position, owner=line.author, accepted=True)
         draft.cite(found.position, found.quote)
         draft.cite(line.position, sentence.raw)
         draft.due = due_date(sentence.text, line.day)
@@ -252,7 +276,7 @@ class Dialogue:
             draft.owner = draft.listeners[0] if draft.listeners else None
         elif act.kind == "ask":
             draft.listeners, draft.guessed = self._asked(line, sentence, act, listeners)
-            if not draft.guessed and len(draft.listeners) == 1:
+            if len(draft.listeners) == 1 and (not draft.guessed or (self._are_two(line) and not act.bare)):
                 draft.owner = draft.listeners[0]
             draft.asks_for_answer = first_word(act.phrase) in _WANTS_ANSWER
             draft.bare = act.bare
@@ -288,8 +312,11 @@ class Dialogue:
         hands_on = act.kind in ("ask", "promise", "ask_any")
         if hands_on and here is not None and here.kind in ("duty", "idea", "ask_any", "plan"):
             return self._attach(here, draft, line)
-        found = earlier_in_message(line, index, act)
+        hands_over = index > 0 and act.kind == "ask" and sounds_unwilling(line.sentences[index - 1].text)
+        found = None if hands_over else earlier_in_message(line, index, act)
         pending = self._pending(draft, line) if found is None else None
+        if pending is None and hands_over:
+            found = earlier_in_message(line, index, act)
         if pending is not None:
             return self._attach(pending, draft, line)
         if found is None:
@@ -308,7 +335,7 @@ class Dialogue:
     def _pending(self, draft: Draft, line: Line) -> Draft | None:
         """The recent draft that an act without an object speaks of."""
         for pending in reversed(self.drafts[-12:]):
-            if pending.dropped or line.position - pending.touched > 8:
+            if pending.dropped or line.position - pending.touched > 8 or not self._concerns(pending, line):
                 continue
             if _may_speak_of(draft, pending, line.author):
                 return pending
@@ -323,7 +350,7 @@ class Dialogue:
             pending.owner, pending.accepted, pending.refused = line.author, True, False
         elif draft.kind in ("ask", "assign", "record") and draft.listeners:
             pending.listeners, pending.guessed = draft.listeners, draft.guessed
-            pending.owner, pending.refused = draft.owner, False
+            pending.owner, pending.accepted, pending.refused = draft.owner, False, False
             pending.kind, pending.speaker = draft.kind, line.author
         elif draft.kind == "ask_any" and pending.kind in ("duty", "idea"):
             pending.kind = "ask_any"
@@ -353,6 +380,8 @@ def _may_speak_of(draft: Draft, pending: Draft, author: int) -> bool:
     """Whether "it" in `draft` can be the work of `pending`."""
     if draft.kind in _PROMISES:
         return pending.owner == author or (pending.speaker != author and not pending.accepted)
+    if draft.kind == "ask" and pending.owner == author and pending.kind in _PROMISES:
+        return not draft.guessed
     if pending.accepted and draft.kind not in ("assign", "record"):
         return False
     return pending.kind not in ("promise", "plan") or STANDS_FOR_ACTION.search(draft.phrase) is not None

@@ -20,8 +20,8 @@ _BARE_VERBS = (
     "draft|ask|move|upload|put|bring|start|print|collect|phone|ring|answer|reply|pick"
 )
 _THIRD_PERSON = (
-    "takes|does|owns|handles|gets|drives|covers|writes|sends|prepares|fixes|checks|updates|reviews|books|calls|leads|"
-    "finishes|picks|builds|drafts|organi[sz]es|orders|moves|tests|adds|answers|replies|designs|deploys|merges|cleans"
+    "makes|creates|changes|rewrites|moves|sets|adds|removes|investigates|takes|does|owns|handles|gets|drives|covers|writes|sends|prepares|fixes|checks|updates|reviews|books|calls|leads|"
+    "finishes|picks|builds|drafts|organi[sz]es|orders|tests|answers|replies|designs|deploys|merges|cleans"
 )
 
 INDIRECT: tuple[tuple[ActKind, str, str], ...] = (
@@ -40,6 +40,10 @@ INDIRECT: tuple[tuple[ActKind, str, str], ...] = (
     ("promise", "deliver", r"\byou(?:'ll|\s+will)\s+(?:have|get)\s+(?=[^,.;?]*\b(?:by|tomorrow|today|tonight|on)\b)"),
     ("promise", "take care of", rf"""
         {_THING}\s+(?:is|are|stays|goes|sits)\s+(?:on|with)\s+(?:my\s+(?:list|plate|todo(?:\s+list)?|desk)|me)\b
+    """),
+    ("promise", "take care of", rf"{_THING}\s+(?:is|are)\s+mine(?=$|[,.;!])"),
+    ("promise", "finish", r"""
+        \b(?P<lead>those|these|that|this|them|it)\s+i(?:'ll|\s+will)\s+have\s+(?:ready|done|finished)\b
     """),
     ("promise", "take care of", r"""
         \b(?:leave|give)\s+(?P<lead>(?!(?:it|that|this|them)\b)[^,.;?]{3,80}?)\s+(?:to|with)\s+me\b
@@ -61,6 +65,11 @@ INDIRECT: tuple[tuple[ActKind, str, str], ...] = (
     # requests of somebody
     ("ask", "", r"(?<![\w'])(?:(?:would|do)\s+you\s+|you\s+)?(?:mind|fancy)\s+(?=\w+ing\s)"),
     ("ask", "take on", r"\b(?:are\s+)?you\s+up\s+for(?=\s)"),
+    ("ask", "handle", r"""
+        \b(?:do\s+you\s+have|have\s+you(?:\s+got)?|got)\s+(?:a\s+(?:free\s+)?(?:hand|minute|moment|slot)|time|capacity|
+        an\s+hour)(?:\s+(?:free|spare|left|today))?\s*[,:;–-]\s*(?:to\s+|for\s+|and\s+)?
+    """),
+    ("ask", "take on", r"\b(?P<lead>it|that|this)(?:'s|\s+is)\s+(?:all\s+)?yours\b"),
     ("ask", "look at", r"""
         \b(?:have\s+you\s+(?:got\s+)?|do\s+you\s+have\s+|you\s+(?:got|have)\s+|got\s+)(?:any\s+|some\s+|
         a\s+bit\s+of\s+)?(?:time|a\s+(?:minute|moment|sec|second)|capacity|bandwidth|five\s+minutes|
@@ -143,6 +152,11 @@ INDIRECT: tuple[tuple[ActKind, str, str], ...] = (
     """),
     ("ask_any", "", r"{_START}whose\s+turn\s+is\s+it\s+to(?=\s)"),
     ("ask_any", "take on", r"\btakers\s+for(?=\s)"),
+    ("ask_any", "", r"\bany(?:one|body)\s+feel\s+like(?=\s+\w+ing\s)"),
+    ("ask_any", "review", r"""
+        (?:^|(?<=[,.;:!?]\s))(?P<lead>[^,.;:?!]{0,20}\b(?:pr|mr|pull\s+request|merge\s+request|patch|draft|branch|
+        diff)\b[^,;?!]{0,80}?)\s+is\s+(?:up|open|ready)(?:\s+for\s+review)?(?=$|[,.;!])
+    """),
     ("ask_any", "", r"""
         \bany(?:one|body)\s+(?:fancy|mind|want\s+to|wants\s+to|happy\s+to|keen\s+to|volunteering\s+to|
         got\s+time\s+(?:to|for))(?=\s)

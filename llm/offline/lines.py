@@ -31,15 +31,22 @@ class Mention(NamedTuple):
     quote: str
     position: int
 
+    @property
+    def is_question(self) -> bool:
+        """Whether it only asks for a fact."""
+        return self.thing.form == "clause" and self.quote.rstrip().endswith("?")
+
 
 @dataclass
 class Line:
-    """`author` is a number of `Names`, `position` counts the messages of context and batch."""
+    """`author` is a number of `Names`, `position` counts the messages of context and batch, `talk` the talks: a thread
+    or a pause begins a new one."""
 
     position: int
     author: int
     sent_at: datetime
     sentences: tuple[Sentence, ...]
+    talk: int = 0
     _about: list[Mention] | None = field(default=None, repr=False)
 
     @property
@@ -89,12 +96,16 @@ def look_back(
                 if mention.thing.form == "action":
                     return mention
     recent = lines[-_LOOK_BACK:]
+    if any(earlier.talk == line.talk for earlier in recent):
+        recent = [earlier for earlier in recent if earlier.talk == line.talk]
     spoken_to = [e for e in recent[-8:] if e.author in listeners]
     preferred = [e for e in recent[-3:] if (e.author == line.author) == own_first]
-    for earlier in [*reversed(spoken_to), *reversed(preferred), *reversed(recent)]:
-        if earlier.about():
-            return earlier.about()[0]
-    return None
+    mentions = [
+        mention
+        for earlier in [*reversed(spoken_to), *reversed(preferred), *reversed(recent)]
+        for mention in earlier.about()[:1]
+    ]
+    return next((mention for mention in mentions if not mention.is_question), mentions[0] if mentions else None)
 
 
 def told_in_pieces(lines: Sequence[Line], line: Line, mention: Mention, phrase: str) -> list[Mention]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+from llm.offline.nicknames import other_forms
 from llm.offline.patterns import word_set
 
 MARK = r"@§\d+"
@@ -26,6 +27,20 @@ _MENTION = re.compile(r"(?<![\w@.])@([^\W\d_][\w.\-]{1,30}\w)")
 _EVERYBODY = word_set("here channel everyone everybody all team room group")
 
 
+_BEFORE_NAME = re.compile(
+    r"(?:^|[,.!?–—-]\s)(?:(?:and|so|ok|okay|then|hey|hi|also|but|yikes|right)[\s,]+)*$", re.IGNORECASE
+)
+_AFTER_NAME = re.compile(r":\s|,\s|\?|\s+(?:you|your|can|could|would|will|do|please|pls|any chance)\b", re.IGNORECASE)
+_SHORTEST_BEGINNING = 4
+"""Letters of a name by which somebody may be addressed."""
+
+
+def _is_spoken_to(match: re.Match[str]) -> bool:
+    """Whether a word stands where the name of who is addressed does: "and oleks, …", "tomasz do you …", "priya?"."""
+    before, after = match.string[: match.start()], match.string[match.end() :]
+    return _BEFORE_NAME.search(before[-40:]) is not None and _AFTER_NAME.match(after) is not None
+
+
 class Names:
     """The authors of a batch and its context, and whoever their texts mention with `@`, each with a number.
 
@@ -44,6 +59,9 @@ class Names:
             for part in _PARTS.split(author.casefold()):
                 if len(part) >= 3 and part not in self._exact:
                     self._learn(part, number)
+        self._shortened: dict[str, int | None] = {}
+        for number, author in enumerate(self.people[: self._authors]):
+            self._learn_forms(_PARTS.split(author.casefold())[0], number)
         self._first = {a.split()[0] for a in self.people if a.split()}
         for text in texts:
             for name in _MENTION.findall(text):
@@ -60,6 +78,17 @@ class Names:
         known = self._loose.setdefault(key, number)
         if known is not None and known != number and key != self.people[known].casefold():
             self._loose[key] = None
+
+    def _learn_forms(self, given: str, number: int) -> None:
+        """Pet forms of the given name count everywhere, mere beginnings ("oleks") only where somebody is addressed."""
+        for form in other_forms(given):
+            if self._loose.get(form, number) != number:
+                continue
+            self._learn(form, number)
+        for length in range(_SHORTEST_BEGINNING, len(given)):
+            known = self._shortened.setdefault(given[:length], number)
+            if known != number:
+                self._shortened[given[:length]] = None
 
     def author(self, number: int | None) -> str | None:
         """The author with this number; None for nobody and for people who are only mentioned."""
@@ -83,6 +112,8 @@ class Names:
         at = match[1] or match[3]
         word = match[2] or match[4]
         number = self._loose.get(word.casefold())
+        if number is None and _is_spoken_to(match):
+            number = self._shortened.get(word.casefold())
         if number is None:
             return match[0]
         if at or self._addressed(match) or self._is_written_name(word):
@@ -92,7 +123,9 @@ class Names:
     @staticmethod
     def _addressed(match: re.Match[str]) -> bool:
         """IRC style: the name opens the text and a colon or comma follows."""
-        return match.start() == 0 and match.string[match.end() : match.end() + 1] in (":", ",")
+        if match.start() == 0 and match.string[match.end() : match.end() + 1] in (":", ","):
+            return True
+        return len(match[0]) >= _SHORTEST_BEGINNING and match[0].casefold() not in _EVERYDAY and _is_spoken_to(match)
 
     def _is_written_name(self, word: str) -> bool:
         if len(word) < 3 or word.casefold() in _EVERYDAY:

@@ -13,14 +13,15 @@ before summer"."""
 _IT = r"(?:it|that|this|them|those|these|this one|that one|both|one|the rest)"
 _OPENING = pattern(
     rf"""
-    ^(?:(?:{MARK})[\s,:;\-–—]*|(?:oh|ah|hey|hi|hmm+|haha|heh|lol|well|so|and|but|uh|um|er|right|hi there|thanks|
+    ^(?:(?:{MARK})[\s,:;\-–—]*|(?:oh|ah|hey|hi|hmm+|haha|heh|lol|well|so|and|but|uh|um|er|right|then|hi there|thanks|
     thank you|good (?:catch|point|idea)|oops|whoops|damn|ugh|ouch|sorry about that|sorry for (?:that|the (?:delay|
     noise)))\b[\s,.!:)]*)+
     """
 )
 _TAKES = pattern(
     rf"""
-    (?:^|[\s,.!—–-])(?:(?:i'm |i am )?on it\b|will do\b|leave {_IT} (?:to|with) me|consider it done|dibs\b|mine$|
+    (?:^|[\s,.!—–-])(?:(?:i'm |i am |^|(?<=[,.!] ))on it\b|will do\b|
+    ^can do\b|go on,? then\b|give (?:it|that|them) to me\b|leave {_IT} (?:to|with) me|consider it done|dibs\b|mine$|
     mine[,.!]|i(?:'ve)? got (?:it|this|that|this one|that one)\b(?! (?:working|from|via|when|at|on|in))|
     i(?:'ll| will| can| could)(?: \w+)? (?:do|take|handle|tackle|own|grab|sort|manage|pick up|take care of|
     look (?:at|into)|get (?:on|to)|deal with|be on|fix|check|chase|cover|have a (?:look|go)(?: at)?|take a (?:look|
@@ -116,6 +117,13 @@ _MOCKING = pattern(
     brainf\w+|fortran|haskell|perl|tonight|weekend|lunch|afternoon|five minutes|by lunch)\b
     """
 )
+_UNOWNED = pattern(
+    r"""
+    \b(?:neither of us|none of us|without (?:a name|an owner|an assignee)|no owner|unassigned|whoever (?:gets|has|is|
+    finds|wants)|leave it open|leaving it open|(?:don't|not|no idea) (?:\w+ )?(?:know |sure )?(?:yet )?who(?:'ll| will|
+    has|$|,)|first come)\b
+    """
+)
 _UNWILLING = pattern(
     r"\b(?:no|not|never|can't|cannot|won't|don't|unfortunately|rather|sorry|afraid|doubt|impossible)\b"
 )
@@ -159,6 +167,11 @@ def sounds_unwilling(text: str) -> bool:
 def is_mocking(text: str) -> bool:
     """Whether a sentence doesn't mean what it says."""
     return _MOCKING.search(text) is not None
+
+
+def leaves_unowned(text: str) -> bool:
+    """Whether a sentence says that work stays without an owner for now."""
+    return _UNOWNED.search(text) is not None
 
 
 def is_laughing(text: str) -> bool:

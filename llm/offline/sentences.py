@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from llm.offline.names import Names
+from llm.offline.names import Names, is_bot_name
+from llm.offline.values import OfflineMessage
 
 LONGEST_TEXT = 8_000
 """Characters of one message that are read; what comes after is pasted material."""
@@ -60,6 +61,11 @@ class Sentence:
 def talks_to_machines(text: str) -> bool:
     """Whether a text gives orders to a language model instead of talking to people."""
     return _TO_MACHINES.search(text[:LONGEST_TEXT]) is not None
+
+
+def is_readable(message: OfflineMessage) -> bool:
+    """Whether a person wrote the message, and to people."""
+    return not is_bot_name(message.author) and not talks_to_machines(message.text)
 
 
 def sentences_of(text: str, names: Names) -> tuple[Sentence, ...]:

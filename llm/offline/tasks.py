@@ -7,12 +7,17 @@ from llm.offline.drafts import Draft
 from llm.offline.labels import category_of, priority_of, tags_of
 from llm.offline.names import Names
 from llm.offline.phrases import as_title, content_words, in_third_person
-from llm.offline.values import OfflineMessage, OfflineTask
+from llm.offline.sentences import is_readable
+from llm.offline.values import OfflineMessage, OfflineTask, is_same_talk
 
 _MERGE_REACH = 25
 """Drafts behind which the same words are taken for other work."""
 _LONGEST_DESCRIPTION = 1_500
 _LONGEST_QUOTE = 500
+_LONGEST_LEAD = 250
+_LEAD = 6
+"""Messages before the first cited one that may have led to a task."""
+_MOST_LEADING = 8
 
 _SAID: dict[ActKind, str] = {
     "record": "{speaker} recorded an action",
@@ -114,12 +119,24 @@ class Writer:
         return as_title(self._names.unmark(phrase))
 
     def _description(self, draft: Draft, title: str) -> str:
-        """The title and what was said, whole messages, the one that was answered first."""
+        """The title, what was said in whole messages, and what led to it."""
         positions = sorted({position for position, _ in draft.evidence})
-        said = [
-            f"{source.author}: {source.text[:_LONGEST_QUOTE]}" for source in map(self._sources.__getitem__, positions)
-        ]
-        return "\n".join([f"{title}.", *said])[:_LONGEST_DESCRIPTION]
+        said = [self._told(position, _LONGEST_QUOTE) for position in positions]
+        led = [self._told(position, _LONGEST_LEAD) for position in self._leading(positions)]
+        parts = [f"{title}.", *said, *(["", "What led to it:", *led] if led else [])]
+        return "\n".join(parts)[:_LONGEST_DESCRIPTION]
+
+    def _told(self, position: int, longest: int) -> str:
+        source = self._sources[position]
+        return f"{source.author}: {source.text[:longest]}"
+
+    def _leading(self, cited: Sequence[int]) -> list[int]:
+        """The messages of people before and between the `cited` ones, as far as it is the same talk."""
+        start = cited[0]
+        while start > max(cited[0] - _LEAD, 0) and is_same_talk(self._sources[start - 1], self._sources[start]):
+            start -= 1
+        between = [position for position in range(start, cited[-1]) if position not in cited]
+        return [p for p in between if is_readable(self._sources[p])][:_MOST_LEADING]
 
     def _reasoning(self, draft: Draft) -> str:
         parts = [_SAID[draft.kind].format(speaker=self._names.people[draft.speaker])]

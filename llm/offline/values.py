@@ -1,7 +1,7 @@
 """What goes into the offline extractor and what comes out of it."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from models.values import Category, Priority
 
@@ -14,6 +14,15 @@ class OfflineMessage:
     author: str
     sent_at: datetime
     text: str
+
+
+_PAUSE = timedelta(minutes=30)
+
+
+def is_same_talk(earlier: OfflineMessage, later: OfflineMessage) -> bool:
+    """Whether two messages that stand one behind the other belong together: no thread begins anew between them, which
+    shows in a clock that goes back, and no long pause."""
+    return timedelta(0) <= later.sent_at - earlier.sent_at <= _PAUSE
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ _NOT_TASKS = word_set("""
 """)
 _TASKS_AFTER_ALL = pattern(
     r"""
-    ^(?:have (?:a |another |an? \w+ )?(?:look|go at|chat|word|pass|that|it|this|the)\b|keep (?:an |on )?eye|
+    ^(?:have (?:\w+ ){1,5}?(?:ready|done|finished)\b|
+    have (?:a |another |an? \w+ )?(?:look|go at|chat|word|pass|that|it|this|the)\b|keep (?:an |on )?eye|
     keep track|own (?:the|this|that|it)|go (?:over|through)|see (?:to|whether|if|what|about)\b|come up with|
     be (?:on|the|scribe|responsible|taking|doing|working|adding|writing|sending|fixing|trying|dropping|finishing|
     updating|uploading|looking|testing|releasing|starting|submitting|moving|reviewing|posting|preparing|handling)\b|
@@ -30,7 +31,7 @@ _IDLE = pattern(
     tea|nap|break|shower|drink|beer|cup|vacation|holiday|bed|sleep|day off|few days off|food)\b|(?:let (?:me|us|
     you)(?: all| guys)? know|tell (?:you|me|us) (?:when|if|what|how|why|where|which|that|more|about)|give (?:me|us|
     you) a (?:sec|second|minute|moment|shout|ping)|bear with|hang on|hold on|excuse|see (?:you|ya|above|below|also)|
-    get back to (?:you|it|this|work)|take (?:a |your )?(?:time|care|break|it easy)|find attached|feel free|
+    get back to (?:you|it|this|work)|take (?:a |your )?(?:time|care(?! of)|break|it easy)|find attached|feel free|
     note that|ignore|calm|remember that|be (?:back|there|here|late|away|out|off|around|in|able|careful|patient|
     aware|right|afk|ready|quick|brief|honest|fair|so|sure)\b|keep in mind|move on|get started|start (?:the|
     this) meeting|go (?:ahead|first|on|next|for it|with)|begin|continue|wait|do (?:my|our|your) best|try (?:my|

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -280,6 +281,121 @@ def test_the_same_work_said_again_is_one_task_with_all_evidence() -> None:
         ("Ana", "@Ben could you please check the backup alerts on db2?"),
     )
     assert task.source_refs == ("m1", "m3")
+
+
+# who is meant, and what of
+
+
+def test_somebody_is_addressed_by_a_pet_name_or_by_the_beginning_of_a_name() -> None:
+    talk = [("tomasz.w", "hi"), ("Oleksandr K", "hi")]
+    assert the_task(*talk, ("Ana", "the phone is old, Tomek can you order a new one?")).assignee == "tomasz.w"
+    assert the_task(*talk, ("Ana", "oleks could you renew the shop certificate?")).assignee == "Oleksandr K"
+
+
+def test_a_name_with_a_thing_behind_a_colon_gives_that_thing_to_the_person() -> None:
+    task = the_task(("priya.n", "hi"), ("Ana", "and priya: release notes for the beta, Thursday latest"))
+    assert (task.assignee, task.due_date) == ("priya.n", date(2025, 3, 6))
+
+
+def test_a_bare_can_you_hands_on_what_was_promised_before() -> None:
+    task = the_task(
+        ("Ana", "I'll write the migration guide this week"),
+        ("Cleo", "cool"),
+        ("Ana", "@Ben I'm stuck in the audit. could you?"),
+        ("Ben", "ok, give it to me"),
+    )
+    assert task.assignee == "Ben"
+    assert "migration guide" in task.title
+
+
+def test_it_s_yours_gives_the_work_to_the_other_of_two() -> None:
+    task = the_task(
+        ("Ana", "we need a canned reply for outages by tomorrow"),
+        ("Ben", "I have the late shift"),
+        ("Ana", "then it's yours"),
+    )
+    assert task.assignee == "Ben"
+    assert "canned reply" in task.title
+
+
+def test_can_do_takes_what_somebody_has_to_do() -> None:
+    task = the_task(("Ana", "somebody has to book the big room"), ("Ben", "can do, I pass by there anyway"))
+    assert task.assignee == "Ben"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["neither of us has time, so it goes to the backlog without a name", "whoever gets there first", "leave it open"],
+)
+def test_work_that_is_left_open_has_no_owner(line: str) -> None:
+    task = the_task(("Ana", "we need to replace the old icon font before the launch"), ("Ben", line))
+    assert task.assignee is None
+
+
+def test_a_team_may_be_asked() -> None:
+    task = the_task(("Ana", "the CSV export garbles names. can engineering fix that?"))
+    assert (task.assignee, task.category) == (None, "bug")
+
+
+def test_a_change_that_is_up_wants_a_review() -> None:
+    task = the_task(("Ana", "PR 77 is up, about 300 lines. anyone brave?"), ("Ben", "go on then"))
+    assert (task.title.split()[0], task.assignee) == ("Review", "Ben")
+
+
+def test_what_is_mine_and_what_somebody_else_makes_are_two_tasks() -> None:
+    found = tasks(
+        ("Ben", "hi"), ("Ana", "so: an alert on queue depth is mine, and @Ben makes the import safe to run twice")
+    )
+    assert [task.assignee for task in found] == ["Ana", "Ben"]
+
+
+def test_what_somebody_will_have_ready_is_promised() -> None:
+    task = the_task(("Ana", "the empty states aren't in there yet, those I'll have ready by tomorrow"))
+    assert "empty states" in task.title
+    assert (task.assignee, task.due_date) == ("Ana", date(2025, 3, 6))
+
+
+def test_do_you_have_a_hand_free_asks_for_what_follows() -> None:
+    task = the_task(("Ben", "hi"), ("Ana", "Ben do you have a hand free, upgrade the image library today?"))
+    assert task.assignee == "Ben"
+    assert "image library" in task.title
+
+
+def test_needs_redoing_is_about_the_sentence_before() -> None:
+    task = the_task(("Ben", "hi"), ("Ana", "@Ben the help article on taxes is outdated. needs redoing this week"))
+    assert task.assignee == "Ben"
+    assert "help article" in task.title
+
+
+def test_a_yes_in_another_talk_takes_nothing() -> None:
+    earlier = said(("Ana", "somebody has to pin the toolchain version"))
+    later = said(
+        ("Cleo", "the scanner freezes in the background"), ("Ben", "on it"), start=WEDNESDAY + timedelta(hours=5)
+    )
+    batch = [replace(message, ref=f"m{number}") for number, message in enumerate([*earlier, *later], 1)]
+    owners = {task.assignee: task.title for task in extract_tasks(batch)}
+    assert "toolchain" in owners[None]
+    assert "scanner" in owners["Ben"]
+
+
+def test_my_name_on_it_is_no_promise() -> None:
+    task = the_task(
+        ("Ben", "hi"),
+        ("Ana", "@Ben please send the incident counts"),
+        ("Cleo", "who ate the one with my name on it"),
+    )
+    assert task.assignee == "Ben"
+
+
+def test_a_description_tells_what_led_to_the_task() -> None:
+    task = the_task(
+        ("Ben", "the bakery was charged twice in February"),
+        ("Cleo", "oh dear"),
+        ("Ben", "okay for everybody, I guess"),
+        ("Ana", "I'll write to them at noon"),
+    )
+    assert "bakery was charged twice" in task.description
+    assert "Hi" not in task.description
 
 
 # what is no task
