@@ -89,7 +89,7 @@ _NEGATED = pattern(
     r"""
     (?:\b(?:don't|doesn't|do not|does not|didn't|did not|won't|will not|wouldn't|would not|can't|cannot|couldn't|
     not|never|no longer|isn't|no need|nobody|no one|hardly|without|why|unless|whether|until|when|once|after|before|
-    if|so|so that)\b(?:\s+\w+){0,1}\s*)$
+    if|so|so that)\b(?:\s+\w+){0,1}\s*|,\s+or\s+)$
     """
 )
 _OPEN_QUESTION = re.compile(r"\b(?:how|what|why|where|which|when)(?: \w+)?\s*$|\bknows?\s*$", re.IGNORECASE)

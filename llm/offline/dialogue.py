@@ -166,10 +166,11 @@ class Dialogue:
         return bool(told) and not any(_ASKS_FOR_FACTS.search(sentence.text) for sentence in last.sentences)
 
     def _turn_down(self, line: Line) -> None:
-        """A first reply that sounds unwilling and promises nothing refuses what was asked of its author by name."""
-        if not line.sentences or not sounds_unwilling(line.sentences[0].text):
+        """A first reply that mocks, or sounds unwilling and promises nothing, refuses what its author was asked."""
+        mocks = any(is_mocking(sentence.text) for sentence in line.sentences[:1])
+        if not line.sentences or not (mocks or sounds_unwilling(line.sentences[0].text)):
             return
-        if any(act.kind in _PROMISES for sentence in line.sentences for act in acts_of(sentence)):
+        if not mocks and any(act.kind in _PROMISES for sentence in line.sentences for act in acts_of(sentence)):
             return
         for draft in self._recent(line):
             if not draft.accepted and line.author in draft.listeners and line.position - draft.touched <= 4:

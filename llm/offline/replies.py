@@ -86,7 +86,8 @@ _DONE = pattern(
 )
 _WITHDRAWS = pattern(
     r"""
-    \b(?:never ?mind|nvm|nevermind|scrap (?:that|it|this)|forget (?:it|that|about it|about that|what i said|
+    \b(?:never ?mind|nvm|nevermind|scr(?:ap|atch) (?:that|it|this)|not doing it|
+    forget (?:it|that|about it|about that|what i said|
     i (?:said|asked))|ignore (?:that|me|it|this|my last)|cancel that|strike that|disregard (?:that|my|it|this)|
     false alarm|no need(?: to| for|$|[,.!])|not needed (?:any ?more|after all)|no longer (?:needed|necessary|
     relevant)|don't bother|hold off|(?:let's|lets) (?:not|drop (?:it|that|this)|skip (?:it|that|this)|leave it|

@@ -1,6 +1,7 @@
 """Drafts become tasks: the same work merged, titles worded, evidence written down."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from llm.offline.cues import ActKind
 from llm.offline.drafts import Draft
@@ -15,6 +16,7 @@ _MERGE_REACH = 25
 _LONGEST_DESCRIPTION = 1_500
 _LONGEST_QUOTE = 500
 _LONGEST_LEAD = 250
+_SHORT_PAUSE = timedelta(minutes=8)
 _LEAD = 6
 """Messages before the first cited one that may have led to a task."""
 _MOST_LEADING = 8
@@ -119,11 +121,11 @@ class Writer:
         return as_title(self._names.unmark(phrase))
 
     def _description(self, draft: Draft, title: str) -> str:
-        """The title, what was said in whole messages, and what led to it."""
+        """The title, what was said in whole messages, and what was said shortly before."""
         positions = sorted({position for position, _ in draft.evidence})
         said = [self._told(position, _LONGEST_QUOTE) for position in positions]
         led = [self._told(position, _LONGEST_LEAD) for position in self._leading(positions)]
-        parts = [f"{title}.", *said, *(["", "What led to it:", *led] if led else [])]
+        parts = [f"{title}.", *said, *(["", "Said before:", *led] if led else [])]
         return "\n".join(parts)[:_LONGEST_DESCRIPTION]
 
     def _told(self, position: int, longest: int) -> str:
@@ -133,7 +135,9 @@ class Writer:
     def _leading(self, cited: Sequence[int]) -> list[int]:
         """The messages of people before and between the `cited` ones, as far as it is the same talk."""
         start = cited[0]
-        while start > max(cited[0] - _LEAD, 0) and is_same_talk(self._sources[start - 1], self._sources[start]):
+        while start > max(cited[0] - _LEAD, 0) and is_same_talk(
+            self._sources[start - 1], self._sources[start], _SHORT_PAUSE
+        ):
             start -= 1
         between = [position for position in range(start, cited[-1]) if position not in cited]
         return [p for p in between if is_readable(self._sources[p])][:_MOST_LEADING]

@@ -19,10 +19,10 @@ class OfflineMessage:
 _PAUSE = timedelta(minutes=30)
 
 
-def is_same_talk(earlier: OfflineMessage, later: OfflineMessage) -> bool:
+def is_same_talk(earlier: OfflineMessage, later: OfflineMessage, pause: timedelta = _PAUSE) -> bool:
     """Whether two messages that stand one behind the other belong together: no thread begins anew between them, which
-    shows in a clock that goes back, and no long pause."""
-    return timedelta(0) <= later.sent_at - earlier.sent_at <= _PAUSE
+    shows in a clock that goes back, and no `pause`."""
+    return timedelta(0) <= later.sent_at - earlier.sent_at <= pause
 
 
 @dataclass(frozen=True)

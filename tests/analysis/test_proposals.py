@@ -222,6 +222,16 @@ def test_a_first_name_that_two_people_have_means_nobody() -> None:
     assert draft.assignee is None
 
 
+@pytest.mark.parametrize("author", ["priya.n", "priya_n", "priya-n", "Priya N"])
+def test_the_first_part_of_a_nick_names_its_owner(author: str) -> None:
+    batch = [message("and priya: release notes", author="bob"), message("fine", author=author, minute=1)]
+    answer = {"proposals": [GOOD | {"assignee": author, "source_message_ids": ["m1"]}]}
+
+    (draft,) = parse_answer(answer, refs_of(batch), batch)
+
+    assert draft.assignee == author
+
+
 def test_an_author_whose_name_is_shown_without_brackets_is_found_again() -> None:
     batch = [message("I'll do it", author="Ann (PM) [lead]")]
     answer = {"proposals": [GOOD | {"assignee": "Ann {PM} {lead}", "source_message_ids": ["m1"]}]}
