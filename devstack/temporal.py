@@ -11,16 +11,7 @@ from devstack.child import Command
 from devstack.data_dir import DataDir
 from devstack.ports import HOST
 from devstack.probe import fetch
-
-SEARCH_ATTRIBUTES: Mapping[str, str] = {
-    "RunStatus": "Keyword",
-    "RunStage": "Keyword",
-    "ProjectName": "Keyword",
-    "TriggerType": "Keyword",
-    "BatchesFailed": "Int",
-    "ProposalsPending": "Int",
-}
-"""Name and type of what a run can be searched by; the namespace `default` knows them from the first start on."""
+from workflows.contract import SEARCH_ATTRIBUTES
 
 
 @dataclass(frozen=True)
