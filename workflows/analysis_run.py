@@ -68,7 +68,7 @@ class AnalysisRun:
     async def _live(self) -> None:
         obeying: asyncio.Task[None] | None = None
         begun = False
-        while self._state.phase != "over":
+        while True:
             try:
                 if not begun:
                     self._take(await steps.begin_run(self._opening()))
@@ -77,8 +77,13 @@ class AnalysisRun:
                     self._heed_cancel()
                 elif self._state.phase == "analysis":
                     await self._analyse()
-                else:
+                elif self._state.phase == "review":
                     await self._await_review()
+                else:
+                    # A retry that came while the run was failing makes it go on.
+                    await self._settle_inbox()
+                    if self._state.phase == "over":
+                        break
             except (asyncio.CancelledError, ActivityError) as error:
                 if is_cancelled_exception(error):
                     self._cancel_heeded = True
@@ -90,7 +95,6 @@ class AnalysisRun:
             except Exception as error:
                 # Left alone it would retry the workflow task for ever (sdk-python#432), and the row would say running.
                 await self._end_failed(_describe(error))
-        await self._settle_inbox()
         if obeying is not None:
             obeying.cancel()
         if self._state.status == "failed":
@@ -107,6 +111,7 @@ class AnalysisRun:
     # --- the analysis ---
 
     async def _analyse(self) -> None:
+        self._hopeless = self._crash = None
         await self._prepare()
         await self._extract_batches()
         if self._hopeless is not None:

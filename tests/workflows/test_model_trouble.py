@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 from temporalio.client import WorkflowExecutionStatus
 
+from db import lifecycle, runs
 from models.run import AnalysisRun
 from tests.support.model_script import Rule
 from tests.support.model_server import ModelServer
@@ -77,6 +78,26 @@ async def test_a_mended_provider_and_a_retry_complete_a_failed_run(operator: Ope
     run = await operator.check_books(run_id)
     assert run.error_log is None
     assert run.batches_completed == 3
+
+
+async def test_a_retry_that_comes_while_the_run_is_failing_is_not_lost(
+    operator: Operator, model: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model.script(Rule("unauthorized"))
+    await operator.messages(30)
+    run_id = await operator.pending_run(await operator.assignment(model.base_url))
+    fail = lifecycle.fail
+
+    async def fail_late(held: runs.LockedRun, error: lifecycle.RunError) -> None:
+        # The row is locked: the workflow has the signal before it hears that the run failed.
+        model.script()
+        await (await operator.workflow(run_id)).signal("retry_failed_batches")
+        await fail(held, error)
+
+    monkeypatch.setattr(lifecycle, "fail", fail_late)
+    await operator.commands.start(run_id)
+    await operator.until(run_id, "completed")
+    assert (await operator.check_books(run_id)).batches_completed == 3
 
 
 async def test_a_rate_limit_costs_a_batch_no_attempt(operator: Operator, model: ModelServer) -> None:
