@@ -12,6 +12,7 @@ from api.dependencies import resources_of
 from api.origins import check_local
 from db import keys
 from errors import Forbidden, Unauthorized
+from models.actor import Actor
 from models.values import Scope
 
 _scheme = HTTPBearer(
@@ -22,11 +23,9 @@ _scheme = HTTPBearer(
 
 
 @dataclass(frozen=True)
-class Actor:
-    """Whoever calls. `id` is stable and unique, `name` is what reviews and runs are signed with."""
+class Caller(Actor):
+    """Whoever calls."""
 
-    id: str
-    name: str
     scopes: frozenset[str]
 
     def may(self, scope: Scope) -> bool:
@@ -34,22 +33,22 @@ class Actor:
         return "admin" in self.scopes or scope in self.scopes or (scope == "read" and bool(self.scopes))
 
 
-LOCAL = Actor("local", "local", frozenset({"read", "review", "run", "admin"}))
+LOCAL = Caller("user", "local", "local", frozenset({"read", "review", "run", "admin"}))
 """Who calls where keys are off, which is possible only on a loopback address."""
 
 
-async def authenticate(connection: HTTPConnection) -> Actor:
+async def authenticate(connection: HTTPConnection) -> Caller:
     """Who sends this request or opens this WebSocket, by its `Authorization` header; 401 without a valid key.
 
     Where keys are off it is `LOCAL`; 403 where the call then comes from a web page of another origin.
     """
-    known: Actor | None = getattr(connection.state, "actor", None)
+    known: Caller | None = getattr(connection.state, "actor", None)
     if known is None:
         known = connection.state.actor = await _authenticated(connection)
     return known
 
 
-async def _authenticated(connection: HTTPConnection) -> Actor:
+async def _authenticated(connection: HTTPConnection) -> Caller:
     resources = resources_of(connection)
     if resources.settings.auth == "off":
         check_local(connection, resources.settings.allowed_origins)
@@ -61,29 +60,29 @@ async def _authenticated(connection: HTTPConnection) -> Actor:
         key = await keys.find(session, secret.strip())
     if key is None:
         raise Unauthorized("key_invalid", "The key is unknown, revoked or expired.")
-    return Actor(str(key.id), key.name, frozenset(key.scopes))
+    return Caller("key", str(key.id), key.name, frozenset(key.scopes))
 
 
-def check_scope(actor: Actor, scope: Scope) -> None:
-    """403 `insufficient_scope` where the actor may not do this."""
-    if not actor.may(scope):
+def check_scope(caller: Caller, scope: Scope) -> None:
+    """403 `insufficient_scope` where the caller may not do this."""
+    if not caller.may(scope):
         raise Forbidden("insufficient_scope", f"This needs a key with the scope {scope!r}.", required_scope=scope)
 
 
-def require(scope: Scope) -> Callable[..., Awaitable[Actor]]:
+def require(scope: Scope) -> Callable[..., Awaitable[Caller]]:
     """A dependency that gives the caller, if they have the scope."""
 
     async def check(
         connection: HTTPConnection, _: Annotated[HTTPAuthorizationCredentials | None, Security(_scheme)]
-    ) -> Actor:
-        actor = await authenticate(connection)
-        check_scope(actor, scope)
-        return actor
+    ) -> Caller:
+        caller = await authenticate(connection)
+        check_scope(caller, scope)
+        return caller
 
     return check
 
 
-Reader = Annotated[Actor, Depends(require("read"))]
-Reviewer = Annotated[Actor, Depends(require("review"))]
-Runner = Annotated[Actor, Depends(require("run"))]
-Admin = Annotated[Actor, Depends(require("admin"))]
+Reader = Annotated[Caller, Depends(require("read"))]
+Reviewer = Annotated[Caller, Depends(require("review"))]
+Runner = Annotated[Caller, Depends(require("run"))]
+Admin = Annotated[Caller, Depends(require("admin"))]

@@ -9,7 +9,7 @@ from api.auth import Reader, Reviewer
 from api.dependencies import Api
 from api.idempotency import IdempotentRoute
 from api.paging import Page, PageQuery
-from db import proposals
+from db import decisions, proposals
 from models.proposal_views import Approval, EvidenceMessage, ProposalDetail, ProposalView, Rejection, SimilarTask
 from models.values import ProposalStatus
 
@@ -59,16 +59,14 @@ async def approve_proposal(
 ) -> ProposalView:
     """Approve: the proposal becomes a task, named by `task_id`. 404; 409 `already_reviewed`, `run_closed`."""
     notes = body.notes if body else None
-    decided = await proposals.approve(resources.database, proposal_id, actor=actor.name, notes=notes)
-    await resources.review_signals.decided(decided.run)
+    decided = await decisions.approve(resources.database, proposal_id, actor=actor, notes=notes)
+    await resources.review_signals.decided(decided)
     return ProposalView.model_validate(decided.proposal)
 
 
 @router.post("/{proposal_id}/reject")
 async def reject_proposal(proposal_id: UUID, body: Rejection, actor: Reviewer, resources: Api) -> ProposalView:
     """Reject with a reason. 404; 409 `already_reviewed`, `run_closed`; 422 without a known reason."""
-    decided = await proposals.reject(
-        resources.database, proposal_id, actor=actor.name, reason=body.reason, notes=body.notes
-    )
-    await resources.review_signals.decided(decided.run)
+    decided = await decisions.reject(resources.database, proposal_id, actor=actor, reason=body.reason, notes=body.notes)
+    await resources.review_signals.decided(decided)
     return ProposalView.model_validate(decided.proposal)

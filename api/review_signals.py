@@ -4,9 +4,9 @@ import time
 from uuid import UUID
 
 from api.temporal_gateway import TemporalGateway
+from db.reviewing import Decision
 from errors import Unavailable
 from logs import logger
-from models.run import AnalysisRun
 
 SECONDS_BETWEEN = 30.0
 _REMEMBERED = 1000
@@ -15,7 +15,8 @@ _log = logger("gleaner.api")
 
 
 class ReviewSignals:
-    """Signals `review_changed` at once when a run becomes reviewed, else at most every 30 s a run and process.
+    """Signals `review_changed` at once when a run becomes reviewed or ceases to be, else at most every 30 s a run and
+    process.
 
     The row is the truth; a signal that can't be sent is only a search attribute that is late.
     """
@@ -24,12 +25,12 @@ class ReviewSignals:
         self._temporal = temporal
         self._sent: dict[UUID, float] = {}
 
-    async def decided(self, run: AnalysisRun) -> None:
+    async def decided(self, decision: Decision) -> None:
         """A decision on one of the run's proposals was committed."""
-        at = time.monotonic()
+        run, at = decision.run, time.monotonic()
         if run.status not in ("completed", "reviewed"):
             return
-        if run.status != "reviewed" and at - self._sent.get(run.id, -SECONDS_BETWEEN) < SECONDS_BETWEEN:
+        if not decision.turned and at - self._sent.get(run.id, -SECONDS_BETWEEN) < SECONDS_BETWEEN:
             return
         if len(self._sent) >= _REMEMBERED:
             self._sent.clear()

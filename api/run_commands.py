@@ -8,6 +8,7 @@ from api.temporal_gateway import TemporalGateway
 from db import lifecycle, runs, transitions
 from db.engine import Database
 from errors import Unavailable
+from models.actor import LOCAL, Actor
 from models.run import AnalysisRun
 from models.run_views import LimitsPatch
 from workflows import contract
@@ -26,26 +27,26 @@ _SIGNALS: dict[transitions.Command, contract.CommandName] = {
 
 
 class RunCommands:
-    """What a caller can tell a run to do. Each refuses with 404, 409 or 503 and then has changed nothing."""
+    """What an actor can tell a run to do. Each refuses with 404, 409 or 503 and then has changed nothing."""
 
     def __init__(self, database: Database, temporal: TemporalGateway) -> None:
         self._database = database
         self._temporal = temporal
 
-    async def start(self, run_id: UUID) -> AnalysisRun:
+    async def start(self, run_id: UUID, actor: Actor = LOCAL) -> AnalysisRun:
         """Open the workflow under the lock of the row: of two starts one is 409; a failed one leaves it pending."""
-        async with runs.locked(self._database, run_id) as held:
+        async with runs.locked(self._database, run_id, actor) as held:
             await lifecycle.queue(held, contract.workflow_id(run_id))
             await self._temporal.start(held.run)
             return held.run
 
-    async def pause(self, run_id: UUID) -> AnalysisRun:
-        return await self._by_workflow(run_id, "pause")
+    async def pause(self, run_id: UUID, actor: Actor = LOCAL) -> AnalysisRun:
+        return await self._by_workflow(run_id, actor, "pause")
 
-    async def resume(self, run_id: UUID) -> AnalysisRun:
-        return await self._by_workflow(run_id, "resume")
+    async def resume(self, run_id: UUID, actor: Actor = LOCAL) -> AnalysisRun:
+        return await self._by_workflow(run_id, actor, "resume")
 
-    async def cancel(self, run_id: UUID) -> AnalysisRun:
+    async def cancel(self, run_id: UUID, actor: Actor = LOCAL) -> AnalysisRun:
         """A pending run is cancelled here; one that is queued has its workflow cancelled as well."""
 
         async def at_once(held: runs.LockedRun) -> bool:
@@ -56,18 +57,18 @@ class RunCommands:
             await lifecycle.cancel(held)
             return True
 
-        return await self._by_workflow(run_id, "cancel", at_once)
+        return await self._by_workflow(run_id, actor, "cancel", at_once)
 
-    async def retry(self, run_id: UUID) -> AnalysisRun:
+    async def retry(self, run_id: UUID, actor: Actor = LOCAL) -> AnalysisRun:
         """Run the failed batches again."""
 
         async def possible(held: runs.LockedRun) -> bool:
             await lifecycle.check_retry(held)
             return False
 
-        return await self._by_workflow(run_id, "retry", possible)
+        return await self._by_workflow(run_id, actor, "retry", possible)
 
-    async def close(self, run_id: UUID) -> AnalysisRun:
+    async def close(self, run_id: UUID, actor: Actor = LOCAL) -> AnalysisRun:
         """Close the run; 409 `proposals_pending` while decisions are missing."""
 
         async def at_once(held: runs.LockedRun) -> bool:
@@ -77,9 +78,9 @@ class RunCommands:
             await lifecycle.check_close(held)
             return False
 
-        return await self._by_workflow(run_id, "close", at_once)
+        return await self._by_workflow(run_id, actor, "close", at_once)
 
-    async def set_limits(self, run_id: UUID, limits: LimitsPatch) -> AnalysisRun:
+    async def set_limits(self, run_id: UUID, limits: LimitsPatch, actor: Actor = LOCAL) -> AnalysisRun:
         async def at_once(held: runs.LockedRun) -> bool:
             if held.run.status not in ("pending", "failed"):
                 return False
@@ -89,21 +90,22 @@ class RunCommands:
         change = contract.LimitsChange(
             budget_usd=None if limits.budget_usd is None else str(limits.budget_usd), concurrency=limits.concurrency
         )
-        return await self._by_workflow(run_id, "set_limits", at_once, change)
+        return await self._by_workflow(run_id, actor, "set_limits", at_once, change)
 
     async def _by_workflow(
         self,
         run_id: UUID,
+        actor: Actor,
         command: transitions.Command,
         at_once: Callable[[runs.LockedRun], Awaitable[bool]] | None = None,
         *arguments: object,
     ) -> AnalysisRun:
         """`at_once` may do the command under the lock where no workflow is open, and then returns true."""
-        async with runs.locked(self._database, run_id) as held:
+        async with runs.locked(self._database, run_id, actor) as held:
             transitions.check(command, held.run)
             if at_once is not None and await at_once(held):
                 return held.run
-            held.run.pending_command = command
+            held.await_command(command)
         try:
             await self._temporal.signal(held.run, _SIGNALS[command], *arguments)
         except Unavailable:

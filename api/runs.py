@@ -82,7 +82,7 @@ async def create_run(body: RunCreate, actor: Runner, resources: Api) -> RunView:
     `conflicting_run_id`; 422 for a bad window, option or filter and for a budget on a model without a price.
     """
     found = await _configured(resources, body)
-    return _view(resources, await runs.create(resources.database, _new_run(body, found, actor.name)))
+    return _view(resources, await runs.create(resources.database, _new_run(body, found, actor.name), actor))
 
 
 @router.post("/preview")
@@ -153,13 +153,13 @@ async def get_run(run_id: UUID, _: Reader, resources: Api) -> RunView:
 
 
 @router.post("/{run_id}/start")
-async def start_run(run_id: UUID, _: Runner, resources: Api) -> RunStarted:
+async def start_run(run_id: UUID, actor: Runner, resources: Api) -> RunStarted:
     """Open the run's workflow.
 
     404 `run_not_found`; 409 `run_not_pending`; 503 `temporal_unavailable` within five seconds, and then the run is
     still pending and can be started later.
     """
-    run = await resources.commands.start(run_id)
+    run = await resources.commands.start(run_id, actor)
     return RunStarted(run_id=run.id)
 
 
@@ -213,48 +213,48 @@ async def list_batches(run_id: UUID, _: Reader, resources: Api, page: PageQuery)
 
 
 @router.post("/{run_id}/pause", status_code=status.HTTP_202_ACCEPTED)
-async def pause_run(run_id: UUID, _: Runner, resources: Api) -> RunView:
+async def pause_run(run_id: UUID, actor: Runner, resources: Api) -> RunView:
     """Let what is under way finish and start nothing new. Replies once that shows on the run, or after five seconds
     with `pending_command`. 404 `run_not_found`; 409 `invalid_transition`; 503 `temporal_unavailable`."""
-    return _view(resources, await resources.commands.pause(run_id))
+    return _view(resources, await resources.commands.pause(run_id, actor))
 
 
 @router.post("/{run_id}/resume", status_code=status.HTTP_202_ACCEPTED)
-async def resume_run(run_id: UUID, _: Runner, resources: Api) -> RunView:
+async def resume_run(run_id: UUID, actor: Runner, resources: Api) -> RunView:
     """Go on after a pause. Replies and refuses like a pause."""
-    return _view(resources, await resources.commands.resume(run_id))
+    return _view(resources, await resources.commands.resume(run_id, actor))
 
 
 @router.post("/{run_id}/cancel", status_code=status.HTTP_202_ACCEPTED)
-async def cancel_run(run_id: UUID, _: Runner, resources: Api) -> RunView:
+async def cancel_run(run_id: UUID, actor: Runner, resources: Api) -> RunView:
     """Give up what is under way and end the run; what was saved stays. Replies and refuses like a pause."""
-    return _view(resources, await resources.commands.cancel(run_id))
+    return _view(resources, await resources.commands.cancel(run_id, actor))
 
 
 @router.post("/{run_id}/retry", status_code=status.HTTP_202_ACCEPTED)
-async def retry_run(run_id: UUID, _: Runner, resources: Api) -> RunView:
+async def retry_run(run_id: UUID, actor: Runner, resources: Api) -> RunView:
     """Run the failed batches again. Replies and refuses like a pause; 409 also `nothing_to_retry`, and `run_overlap`
     where another run took the window of a failed one."""
-    return _view(resources, await resources.commands.retry(run_id))
+    return _view(resources, await resources.commands.retry(run_id, actor))
 
 
 @router.patch("/{run_id}/limits")
-async def change_limits(run_id: UUID, body: LimitsPatch, _: Runner, resources: Api) -> RunView:
+async def change_limits(run_id: UUID, body: LimitsPatch, actor: Runner, resources: Api) -> RunView:
     """Change the budget or the concurrency of a run that isn't over; 404, 409 `invalid_transition`, 422."""
     if body.budget_usd is not None:
         async with resources.database.transaction() as session:
             run = await runs.get(session, run_id)
             found = await configuration.load(session, run.agent_assignment_id, run.project_config_id)
         _check_price(found)
-    return _view(resources, await resources.commands.set_limits(run_id, body))
+    return _view(resources, await resources.commands.set_limits(run_id, body, actor))
 
 
 @router.post("/{run_id}/close")
 @router.put("/{run_id}/close")
-async def close_run(run_id: UUID, _: Runner, resources: Api, response: Response) -> RunView:
+async def close_run(run_id: UUID, actor: Runner, resources: Api, response: Response) -> RunView:
     """Close the run with its figures. Replies 200 with the closed run, 202 with `pending_command` where no worker was
     there to close it within five seconds. 404; 409 `proposals_pending` (with the number), `invalid_transition`."""
-    run = await resources.commands.close(run_id)
+    run = await resources.commands.close(run_id, actor)
     if run.status != "closed":
         response.status_code = status.HTTP_202_ACCEPTED
     return _view(resources, run)

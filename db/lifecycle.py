@@ -45,6 +45,7 @@ async def queue(held: runs.LockedRun, workflow_id: str) -> None:
     run.stage = "queued"
     run.start_requested_at = now()
     run.workflow_id = workflow_id
+    held.audit("start")
 
 
 async def begin(held: runs.LockedRun, snapshot: dict[str, Any]) -> None:
@@ -54,6 +55,7 @@ async def begin(held: runs.LockedRun, snapshot: dict[str, Any]) -> None:
     run.stage = "fetching"
     run.started_at = run.working_since = now()
     run.config_snapshot = snapshot
+    held.audit("begin")
     await held.record(
         "run_started", {"id": str(run.id), "status": run.status, "started_at": run.started_at.isoformat()}
     )
@@ -67,6 +69,7 @@ async def pause(held: runs.LockedRun, reason: PausedReason, error: RunError | No
     held.run.pending_command = None
     if error is not None:
         held.run.error_log = error.log()
+    held.audit("pause", **_error_of(error))
     await held.record("run_paused", {"run_id": str(held.run.id), "reason": reason, "error": held.run.error_log})
 
 
@@ -83,6 +86,7 @@ async def resume(held: runs.LockedRun) -> None:
     held.run.working_since = now()
     held.run.error_log = None
     held.run.pending_command = None
+    held.audit("resume")
     await held.record("run_resumed", {"run_id": str(held.run.id)})
 
 
@@ -99,6 +103,7 @@ async def cancel(held: runs.LockedRun) -> None:
     run.completed_at = now()
     run.pending_command = None
     await _unsettle_running(held)
+    held.audit("cancel")
     await held.record("run_cancelled", {"id": str(run.id), "run_id": str(run.id), "status": run.status})
 
 
@@ -110,6 +115,7 @@ async def complete(held: runs.LockedRun) -> None:
     run.completed_at = now()
     run.error_log = None
     run.pending_command = None
+    held.audit("complete")
     await held.record(
         "run_completed",
         {
@@ -133,6 +139,7 @@ async def fail(held: runs.LockedRun, error: RunError) -> None:
     run.error_log = error.log()
     run.pending_command = None
     await _unsettle_running(held)
+    held.audit("fail", **_error_of(error))
     await held.record("run_failed", {"id": str(run.id), "status": run.status, "error": run.error_log})
 
 
@@ -167,6 +174,7 @@ async def retry(held: runs.LockedRun) -> None:
         ),
         {"run": run.id},
     )
+    held.audit("retry")
     await held.record("run_resumed", {"run_id": str(run.id)})
 
 
@@ -208,6 +216,7 @@ async def close(held: runs.LockedRun) -> None:
         run.started_at, run.completed_at, run.closed_at, run.cost_estimate, run.input_tokens + run.output_tokens
     )
     run.accuracy_metrics = closing.accuracy_metrics(facts, proposals)
+    held.audit("close")
     await held.record("run_closed", {"id": str(run.id), "status": run.status, "accuracy_metrics": run.accuracy_metrics})
 
 
@@ -222,6 +231,7 @@ async def set_limits(held: runs.LockedRun, budget: Decimal | None, concurrency: 
     held.run.options = changed
     held.run.pending_command = None
     held.run.version += 1
+    held.audit("set_limits")
 
 
 async def refuse(held: runs.LockedRun, command: str, refusal: Refusal) -> None:
@@ -246,6 +256,11 @@ async def mark_pending(database: Database, run_id: UUID, command: str | None) ->
     """Show on the row that a command is on its way (or, with None, that it isn't any more)."""
     async with runs.locked(database, run_id) as held:
         held.run.pending_command = command
+
+
+def _error_of(error: RunError | None) -> dict[str, str]:
+    """What the audit tells of an error: never what a provider said."""
+    return {} if error is None else {"error": error.code}
 
 
 async def _unsettle_running(held: runs.LockedRun) -> None:

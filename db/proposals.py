@@ -1,8 +1,6 @@
-"""Proposals found, and decided: each decision is one transaction under the lock of the run's row."""
+"""Proposals found."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -10,15 +8,11 @@ from sqlalchemy import ColumnElement, func, tuple_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db import runs
-from db.engine import Database
-from errors import Conflict, NotFound
-from models.base import new_id, now
+from errors import NotFound
 from models.message import Message
 from models.proposal import TaskProposal
-from models.run import AnalysisRun
 from models.task import Task
-from models.values import ProposalStatus, RejectReason
+from models.values import ProposalStatus
 
 Sort = Literal["confidence", "created_at"]
 
@@ -91,103 +85,3 @@ async def similar_tasks(session: AsyncSession, proposal: TaskProposal) -> list[T
     if proposal.similar_task_id is None:
         return []
     return list((await session.exec(select(Task).where(col(Task.id) == proposal.similar_task_id))).all())
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A decided proposal, and its run as the decision left it."""
-
-    proposal: TaskProposal
-    run: AnalysisRun
-
-
-async def approve(database: Database, proposal_id: UUID, *, actor: str, notes: str | None) -> Decision:
-    """pending → approved, with a new task; 404, 409 `already_reviewed` or `run_closed`."""
-    async with _deciding(database, proposal_id) as (held, proposal):
-        task = _task_of(proposal)
-        held.session.add(task)
-        await held.session.flush()
-        proposal.status = "approved"
-        proposal.review_action = "approve"
-        proposal.task_id = task.id
-        _sign(proposal, actor, notes)
-        held.run.proposals_pending -= 1
-        held.run.proposals_approved += 1
-        await _tell(held, "proposal_approved", proposal, task_id=str(task.id))
-    return Decision(proposal, held.run)
-
-
-async def reject(
-    database: Database, proposal_id: UUID, *, actor: str, reason: RejectReason, notes: str | None
-) -> Decision:
-    """pending → rejected; 404, 409 `already_reviewed` or `run_closed`."""
-    async with _deciding(database, proposal_id) as (held, proposal):
-        proposal.status = "rejected"
-        proposal.review_action = "reject"
-        proposal.reject_reason = reason
-        _sign(proposal, actor, notes)
-        held.run.proposals_pending -= 1
-        held.run.proposals_rejected += 1
-        await _tell(held, "proposal_rejected", proposal, reason=reason)
-    return Decision(proposal, held.run)
-
-
-@asynccontextmanager
-async def _deciding(database: Database, proposal_id: UUID) -> AsyncIterator[tuple[runs.LockedRun, TaskProposal]]:
-    """A pending proposal and its run, both locked, the run's row first as everywhere."""
-    async with database.transaction() as session:
-        run_id = (await get(session, proposal_id)).run_id
-        async with runs.holding(session, run_id) as held:
-            proposal = await session.get(TaskProposal, proposal_id, with_for_update=True, populate_existing=True)
-            if proposal is None:
-                raise not_found(proposal_id)
-            if held.run.status == "closed":
-                raise Conflict("run_closed", "The run is closed; its decisions stand.")
-            if proposal.status != "pending":
-                detail = f"The proposal is {proposal.status} already."
-                raise Conflict("already_reviewed", detail, proposal_status=proposal.status)
-            yield held, proposal
-
-
-def _sign(proposal: TaskProposal, actor: str, notes: str | None) -> None:
-    proposal.reviewed_by = actor
-    proposal.reviewed_at = now()
-    proposal.review_notes = notes
-    proposal.version += 1
-
-
-async def _tell(held: runs.LockedRun, event: str, proposal: TaskProposal, **more: str) -> None:
-    """Record the decision, and the end of the review when this was the last one."""
-    run = held.run
-    await held.record(
-        event,
-        {
-            "id": str(proposal.id),
-            "run_id": str(run.id),
-            "status": proposal.status,
-            "proposed_title": proposal.proposed_title,
-            "proposals_pending": run.proposals_pending,
-            **more,
-        },
-    )
-    if run.proposals_pending == 0 and run.status == "completed":
-        held.move("review")
-        await held.record("run_reviewed", _reviewed(run))
-
-
-def _reviewed(run: AnalysisRun) -> dict[str, object]:
-    return {"id": str(run.id), "run_id": str(run.id), "status": run.status, "proposals_total": run.proposals_total}
-
-
-def _task_of(proposal: TaskProposal) -> Task:
-    return Task(
-        id=new_id(),
-        title=proposal.proposed_title,
-        description=proposal.proposed_description,
-        priority=proposal.proposed_priority,
-        category=proposal.proposed_category,
-        tags=list(proposal.proposed_tags),
-        assignee=proposal.proposed_assignee,
-        due_date=proposal.due_date,
-        project_config_id=proposal.project_config_id,
-    )

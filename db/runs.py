@@ -1,6 +1,6 @@
 """The rows of runs: locked for a change, created without overlap, found."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -11,19 +11,23 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db import outbox, transitions
+from db import audit, outbox, transitions
 from db.engine import Database
 from errors import Conflict, NotFound
+from models.actor import SYSTEM, Actor
 from models.run import NO_PROJECT, OPEN_FOR_OVERLAP, AnalysisRun
 from models.values import RunStage, RunStatus, TriggerType
 
 
 class LockedRun:
-    """A run whose row this transaction holds: change it, and record what changed."""
+    """A run whose row this transaction holds: change it, and record what changed. `actor` is who changes it."""
 
-    def __init__(self, session: AsyncSession, run: AnalysisRun) -> None:
+    def __init__(self, session: AsyncSession, run: AnalysisRun, actor: Actor = SYSTEM) -> None:
         self.session = session
         self.run = run
+        self._actor = actor
+        self._seen = _audited(run)
+        self._asked = (run.pending_command, run.pending_actor)
 
     def move(self, command: transitions.Command) -> None:
         """Change the state by the table; 409 where it forbids that."""
@@ -37,36 +41,76 @@ class LockedRun:
     async def record(self, event: str, data: Mapping[str, Any]) -> None:
         await outbox.record(self.session, self.run, event, data)
 
+    def await_command(self, command: transitions.Command) -> None:
+        """Show that the actor's command is on its way to the workflow, which will do it."""
+        self.run.pending_command = command
+        self.run.pending_actor = self._actor.stored()
+
+    def audit(self, action: str, **more: object) -> None:
+        """Write down what changed since the lock or the last entry. A command that the API has passed on is of whoever
+        asked for it there."""
+        command, asked_by = self._asked
+        actor = Actor.of(asked_by) if asked_by is not None and command == action else self._actor
+        now_seen = _audited(self.run)
+        before, after = self._seen, {**now_seen, **more}
+        audit.write(self.session, actor, action, "run", self.run.id, before=before, after=after)
+        self._seen = now_seen
+
+
+def _audited(run: AnalysisRun) -> dict[str, object]:
+    """What the audit tells of a run."""
+    return {
+        "status": run.status,
+        "stage": run.stage,
+        "paused_reason": run.paused_reason,
+        "budget_usd": run.options.get("budget_usd"),
+        "concurrency": run.options.get("concurrency"),
+    }
+
 
 def not_found(run_id: UUID) -> NotFound:
     return NotFound("run_not_found", f"There is no run {run_id}.")
 
 
 @asynccontextmanager
-async def locked(database: Database, run_id: UUID) -> AsyncIterator[LockedRun]:
-    """One transaction that holds the run's row. Its changes, counters and events commit together or not at all.
+async def locked(database: Database, run_id: UUID, actor: Actor = SYSTEM) -> AsyncIterator[LockedRun]:
+    """One transaction that holds the run's row. Its changes, counters, events and audit commit together or not at all.
 
     404 `run_not_found` where there is no such run.
     """
-    async with database.transaction() as session, holding(session, run_id) as held:
+    async with database.transaction() as session, holding(session, run_id, actor) as held:
         yield held
 
 
 @asynccontextmanager
-async def holding(session: AsyncSession, run_id: UUID) -> AsyncIterator[LockedRun]:
+async def holding(session: AsyncSession, run_id: UUID, actor: Actor = SYSTEM) -> AsyncIterator[LockedRun]:
     """The same inside a transaction that has read before: slow work comes before the lock."""
-    held = await lock(session, run_id)
-    seq = held.run.last_seq
+    async with holding_all(session, {run_id}, actor) as held:
+        yield held[run_id]
+
+
+@asynccontextmanager
+async def holding_all(
+    session: AsyncSession, run_ids: Collection[UUID], actor: Actor = SYSTEM
+) -> AsyncIterator[dict[UUID, LockedRun]]:
+    """Several runs at once. They are locked in the order of their ids, so that two who want the same never wait for
+    each other."""
+    query = (
+        select(AnalysisRun)
+        .where(col(AnalysisRun.id).in_(list(run_ids)))
+        .order_by(col(AnalysisRun.id))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    held = {run.id: LockedRun(session, run, actor) for run in (await session.exec(query)).all()}
+    missing = set(run_ids) - set(held)
+    if missing:
+        raise not_found(missing.pop())
+    numbers = {run_id: one.run.last_seq for run_id, one in held.items()}
     yield held
-    if held.run.last_seq != seq:
-        await outbox.announce(session, held.run)
-
-
-async def lock(session: AsyncSession, run_id: UUID) -> LockedRun:
-    run = await session.get(AnalysisRun, run_id, with_for_update=True, populate_existing=True)
-    if run is None:
-        raise not_found(run_id)
-    return LockedRun(session, run)
+    for run_id, one in held.items():
+        if one.run.last_seq != numbers[run_id]:
+            await outbox.announce(session, one.run)
 
 
 async def get(session: AsyncSession, run_id: UUID) -> AnalysisRun:
@@ -77,7 +121,7 @@ async def get(session: AsyncSession, run_id: UUID) -> AnalysisRun:
     return run
 
 
-async def create(database: Database, run: AnalysisRun) -> AnalysisRun:
+async def create(database: Database, run: AnalysisRun, actor: Actor = SYSTEM) -> AnalysisRun:
     """Store a new run with its first event; 409 `run_overlap` where an open run of the project has part of the window.
 
     `ON CONFLICT … DO NOTHING` because a plain insert deadlocks when creates come in parallel.
@@ -88,18 +132,15 @@ async def create(database: Database, run: AnalysisRun) -> AnalysisRun:
         created = await session.execute(statement.returning(col(AnalysisRun.id)))
         if created.scalar_one_or_none() is None:
             raise await overlap(session, run)
-        held = await lock(session, run.id)
-        await held.record(
-            "run_created",
-            {
-                "id": str(run.id),
-                "status": "pending",
-                "trigger_type": run.trigger_type,
-                "time_window_start": run.time_window_start.isoformat(),
-                "time_window_end": run.time_window_end.isoformat(),
-            },
-        )
-        await outbox.announce(session, held.run)
+        described = {
+            "trigger_type": run.trigger_type,
+            "time_window_start": run.time_window_start.isoformat(),
+            "time_window_end": run.time_window_end.isoformat(),
+        }
+        async with holding(session, run.id, actor) as held:
+            await held.record("run_created", {"id": str(run.id), "status": "pending", **described})
+            made: dict[str, object] = {"status": run.status, **described, "options": run.options}
+            audit.write(session, actor, "create", "run", run.id, before=None, after=made)
         return held.run
 
 

@@ -31,7 +31,12 @@ from models.values import (
 
 
 class TaskProposal(SQLModel, table=True):
-    """A proposal, keyed by (run, batch, ordinal). `evidence` is a list of `{message_id, quote}`."""
+    """A proposal, keyed by (run, batch, ordinal). `evidence` is a list of `{message_id, quote}`.
+
+    `task_id` is the task that it became or was merged into, `merged_into_id` the proposal that it was merged into. The
+    evidence of what was merged into a proposal is part of its own, and `own_evidence` remembers what it had before.
+    `withdrawn_task_id` is the task of an approval that was undone, which comes back with the next one.
+    """
 
     __tablename__ = "task_proposals"
     __table_args__ = (
@@ -85,6 +90,9 @@ class TaskProposal(SQLModel, table=True):
     diff_summary: dict[str, Any] | None = object_column(nullable=True)
     status: ProposalStatus = word_column("pending")
     task_id: UUID | None = Field(default=None, foreign_key="tasks.id", index=True)
+    merged_into_id: UUID | None = Field(default=None, foreign_key="task_proposals.id", index=True)
+    withdrawn_task_id: UUID | None = Field(default=None, foreign_key="tasks.id", index=True)
+    own_evidence: dict[str, Any] | None = object_column(nullable=True)
     review_action: ReviewAction | None = word_column(nullable=True)
     reject_reason: RejectReason | None = word_column(nullable=True)
     review_notes: str | None = text_column(nullable=True)

@@ -83,6 +83,7 @@ class AnalysisRun(SQLModel, table=True):
     completed_at: datetime | None = time_column()
     closed_at: datetime | None = time_column()
     pending_command: str | None = text_column(nullable=True)
+    pending_actor: dict[str, Any] | None = object_column(nullable=True)
 
     fetched_at: datetime | None = time_column()
     prefiltered_at: datetime | None = time_column()

@@ -12,7 +12,8 @@ from models.values import Category, Priority, TaskStatus
 
 
 class Task(SQLModel, table=True):
-    """A task. `incident_count` is how many proposals have reported it."""
+    """A task. `incident_count` is how many proposals report it; `withdrawn` is one whose approval was undone. The
+    three `external_…` fields say where a tracker has it."""
 
     __tablename__ = "tasks"
     __table_args__ = (
@@ -23,6 +24,14 @@ class Task(SQLModel, table=True):
         Index("ix_tasks_created", text("created_at DESC"), text("id DESC")),
         Index("ix_tasks_status", "status", text("created_at DESC"), text("id DESC")),
         Index("ix_tasks_project", "project_config_id", text("created_at DESC"), text("id DESC")),
+        Index("ix_tasks_assignee", "assignee", text("created_at DESC"), text("id DESC")),
+        Index(
+            "ix_tasks_text_trgm",
+            "title",
+            "description",
+            postgresql_using="gin",
+            postgresql_ops={"title": "gin_trgm_ops", "description": "gin_trgm_ops"},
+        ),
     )
 
     id: UUID = id_column()
@@ -37,6 +46,9 @@ class Task(SQLModel, table=True):
     project_config_id: UUID | None = Field(default=None, foreign_key="project_configs.id")
     parent_task_id: UUID | None = Field(default=None, foreign_key="tasks.id", index=True)
     incident_count: int = count_column(1)
+    external_system: str | None = text_column(nullable=True)
+    external_id: str | None = text_column(nullable=True)
+    external_url: str | None = text_column(nullable=True)
     created_at: datetime = stamp_column()
     updated_at: datetime = stamp_column()
     version: int = count_column(1)

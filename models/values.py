@@ -25,6 +25,10 @@ Prefilter = Literal["rules", "scored", "off"]
 DuplicateCheck = Literal["rules", "model"]
 Scope = Literal["read", "review", "run", "admin"]
 JobStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
+ActorKind = Literal["user", "key", "system", "model"]
+EntityType = Literal[
+    "run", "proposal", "task", "provider", "agent", "task_config", "assignment", "project", "source", "api_key"
+]
 
 
 def words(alias: object) -> tuple[str, ...]:

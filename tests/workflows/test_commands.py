@@ -8,8 +8,9 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from db import proposals
+from db import decisions
 from errors import Conflict, NotFound, Unavailable
+from models.actor import LOCAL
 from models.run_views import LimitsPatch
 from settings import Settings
 from tests.support.model_script import Rule
@@ -111,7 +112,7 @@ async def test_a_close_signal_is_refused_while_proposals_are_pending(operator: O
         await operator.commands.close(run_id)
     assert refusal.value.extra == {"proposals_pending": 1}
     for proposal in await operator.proposals(run_id):
-        await proposals.approve(operator.database, proposal.id, actor="ada", notes=None)
+        await decisions.approve(operator.database, proposal.id, actor=LOCAL)
     await workflow.signal("close")
     await operator.until(run_id, "closed")
     await until(lambda: _described(operator, run_id), lambda status: status is WorkflowExecutionStatus.COMPLETED)

@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from db import proposals
+from db import decisions
+from models.actor import LOCAL
 from settings import Settings
 from tests.support.model_server import ModelServer
 from tests.support.waiting import until
@@ -50,7 +51,7 @@ async def test_a_closed_run_is_completed_in_temporal_and_terminal(operator: Oper
     run_id = await operator.started_run(await operator.assignment(model.base_url))
     await operator.until(run_id, "completed")
     for proposal in await operator.proposals(run_id):
-        await proposals.approve(operator.database, proposal.id, actor="ada", notes=None)
+        await decisions.approve(operator.database, proposal.id, actor=LOCAL)
     assert (await operator.commands.close(run_id)).status == "closed"
     workflow = await operator.workflow(run_id)
     await until(workflow.describe, lambda seen: seen.status is WorkflowExecutionStatus.COMPLETED)

@@ -1,4 +1,4 @@
-"""The first tables, in the SQL file beside this one."""
+"""The first tables, and the triggers that guard them, in the SQL files beside this one."""
 
 from pathlib import Path
 
@@ -7,9 +7,15 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+_BESIDE = Path(__file__).parent
+
 
 def upgrade() -> None:
-    script = Path(__file__).with_suffix(".sql").read_text()
-    for statement in script.split(";\n"):
+    _run("0001_tables.sql", between=";\n")
+    _run("0001_triggers.sql", between="\n\n")  # the body of a function holds semicolons, and no empty line
+
+
+def _run(name: str, *, between: str) -> None:
+    for statement in (_BESIDE / name).read_text().split(between):
         if statement.strip():
             op.execute(statement)

@@ -15,6 +15,28 @@ CREATE TABLE api_keys (
     UNIQUE (key_hash)
 );
 
+CREATE TABLE audit_log (
+    id UUID DEFAULT uuidv7() NOT NULL,
+    at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    actor_kind TEXT NOT NULL,
+    actor_id TEXT NOT NULL,
+    actor_name TEXT NOT NULL,
+    action TEXT NOT NULL,
+    entity_type TEXT NOT NULL,
+    entity_id UUID NOT NULL,
+    before JSONB,
+    after JSONB,
+    PRIMARY KEY (id),
+    CONSTRAINT ck_audit_log_actor_kind CHECK (actor_kind IN ('user', 'key', 'system', 'model')),
+    CONSTRAINT ck_audit_log_entity_type CHECK (entity_type IN ('run', 'proposal', 'task', 'provider', 'agent', 'task_config', 'assignment', 'project', 'source', 'api_key'))
+);
+CREATE INDEX ix_audit_log_action ON audit_log (action, at DESC, id DESC);
+CREATE INDEX ix_audit_log_actor_id ON audit_log (actor_id, at DESC, id DESC);
+CREATE INDEX ix_audit_log_actor_name ON audit_log (actor_name, at DESC, id DESC);
+CREATE INDEX ix_audit_log_at ON audit_log (at DESC, id DESC);
+CREATE INDEX ix_audit_log_entity_id ON audit_log (entity_id, at DESC, id DESC);
+CREATE INDEX ix_audit_log_entity_type ON audit_log (entity_type, at DESC, id DESC);
+
 CREATE TABLE idempotency_keys (
     actor VARCHAR NOT NULL,
     key VARCHAR NOT NULL,
@@ -251,6 +273,9 @@ CREATE TABLE tasks (
     project_config_id UUID,
     parent_task_id UUID,
     incident_count INTEGER DEFAULT 1 NOT NULL,
+    external_system TEXT,
+    external_id TEXT,
+    external_url TEXT,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     version INTEGER DEFAULT 1 NOT NULL,
@@ -262,10 +287,12 @@ CREATE TABLE tasks (
     FOREIGN KEY(project_config_id) REFERENCES project_configs (id),
     FOREIGN KEY(parent_task_id) REFERENCES tasks (id)
 );
+CREATE INDEX ix_tasks_assignee ON tasks (assignee, created_at DESC, id DESC);
 CREATE INDEX ix_tasks_created ON tasks (created_at DESC, id DESC);
 CREATE INDEX ix_tasks_parent_task_id ON tasks (parent_task_id);
 CREATE INDEX ix_tasks_project ON tasks (project_config_id, created_at DESC, id DESC);
 CREATE INDEX ix_tasks_status ON tasks (status, created_at DESC, id DESC);
+CREATE INDEX ix_tasks_text_trgm ON tasks USING gin (title gin_trgm_ops, description gin_trgm_ops);
 
 CREATE TABLE analysis_runs (
     id UUID DEFAULT uuidv7() NOT NULL,
@@ -288,6 +315,7 @@ CREATE TABLE analysis_runs (
     completed_at TIMESTAMP WITH TIME ZONE,
     closed_at TIMESTAMP WITH TIME ZONE,
     pending_command TEXT,
+    pending_actor JSONB,
     fetched_at TIMESTAMP WITH TIME ZONE,
     prefiltered_at TIMESTAMP WITH TIME ZONE,
     batched_at TIMESTAMP WITH TIME ZONE,
@@ -461,6 +489,9 @@ CREATE TABLE task_proposals (
     diff_summary JSONB,
     status TEXT DEFAULT 'pending' NOT NULL,
     task_id UUID,
+    merged_into_id UUID,
+    withdrawn_task_id UUID,
+    own_evidence JSONB,
     review_action TEXT,
     reject_reason TEXT,
     review_notes TEXT,
@@ -490,10 +521,13 @@ CREATE TABLE task_proposals (
     FOREIGN KEY(project_config_id) REFERENCES project_configs (id),
     FOREIGN KEY(similar_task_id) REFERENCES tasks (id),
     FOREIGN KEY(similar_proposal_id) REFERENCES task_proposals (id),
-    FOREIGN KEY(task_id) REFERENCES tasks (id)
+    FOREIGN KEY(task_id) REFERENCES tasks (id),
+    FOREIGN KEY(merged_into_id) REFERENCES task_proposals (id),
+    FOREIGN KEY(withdrawn_task_id) REFERENCES tasks (id)
 );
 CREATE INDEX ix_task_proposals_confidence ON task_proposals (confidence DESC, id DESC);
 CREATE INDEX ix_task_proposals_evidence ON task_proposals USING gin (source_message_ids);
+CREATE INDEX ix_task_proposals_merged_into_id ON task_proposals (merged_into_id);
 CREATE INDEX ix_task_proposals_project ON task_proposals (project_config_id, confidence DESC, id DESC);
 CREATE INDEX ix_task_proposals_proposed_parent_id ON task_proposals (proposed_parent_id);
 CREATE INDEX ix_task_proposals_proposed_project_id ON task_proposals (proposed_project_id);
@@ -502,3 +536,4 @@ CREATE INDEX ix_task_proposals_similar_proposal_id ON task_proposals (similar_pr
 CREATE INDEX ix_task_proposals_similar_task_id ON task_proposals (similar_task_id);
 CREATE INDEX ix_task_proposals_status ON task_proposals (status, confidence DESC, id DESC);
 CREATE INDEX ix_task_proposals_task_id ON task_proposals (task_id);
+CREATE INDEX ix_task_proposals_withdrawn_task_id ON task_proposals (withdrawn_task_id);
