@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     worker_shutdown_seconds: float = Field(20, gt=0)
     """How long a worker that is told to stop waits for what is under way."""
 
+    provider_silence_seconds: float = Field(60, gt=0)
+    """A provider that fails for so long without an answer pauses its runs."""
+    provider_probe_seconds: float = Field(30, gt=0)
+    """After so long it is asked again for the first time; then after twice as long each time, up to 15 minutes."""
     history_limit: int | None = Field(None, ge=50)
     """Workflow history events after which a run continues as new; without it the Temporal server decides."""
 

@@ -42,6 +42,7 @@ _log = logger("gleaner.worker")
 def run_activities(resources: Resources) -> list[Callable[..., Any]]:
     """The activities on the database."""
     lifecycle = LifecycleActivities(resources)
+    batching = BatchingActivities(resources)
     saving = SavingActivities(resources)
     return [
         lifecycle.begin_run,
@@ -51,7 +52,8 @@ def run_activities(resources: Resources) -> list[Callable[..., Any]]:
         lifecycle.finish_run,
         FetchingActivities(resources).fetch_messages,
         PrefilteringActivities(resources).prefilter_messages,
-        BatchingActivities(resources).create_batches,
+        batching.create_batches,
+        batching.split_batch,
         saving.save_proposals,
         saving.fail_batch,
     ]
@@ -77,11 +79,12 @@ def build_workers(client: Client, resources: Resources) -> list[Worker]:
             )
         )
     if "model" in settings.worker_roles:
+        extraction = ExtractionActivities(resources)
         workers.append(
             Worker(
                 client,
                 task_queue=MODEL_QUEUE,
-                activities=[ExtractionActivities(resources).extract_proposals],
+                activities=[extraction.extract_proposals, extraction.probe_provider],
                 max_concurrent_activities=settings.worker_model_slots,
                 max_heartbeat_throttle_interval=LONGEST_THROTTLE,
                 default_heartbeat_throttle_interval=LONGEST_THROTTLE,

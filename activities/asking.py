@@ -4,12 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal, TypeVar
 from uuid import UUID
 
-from activities.questions import Question
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from activities.questions import MAX_TOKENS_UNDER_BUDGET, Question, budget_of, may_call
 from activities.resources import Resources
-from db import answers, limiter, runs
+from analysis.budgets import affordable_tokens, least_tokens
+from analysis.costs import TYPICAL_ANSWER_TOKENS, cost_of
+from db import answers, budgets, limiter, runs
 from db.configuration import own_price
 from db.engine import is_outage
 from errors import FailureKind, ModelFailure
@@ -18,11 +23,12 @@ from llm.providers import ProviderConnection, check_target
 from logs import logger
 from models.agent import LLMProvider
 from models.base import new_id, now
-from models.run import ModelResponse
+from models.run import AnalysisRun, ModelResponse
 from workflows import contract
 
 Result = TypeVar("Result")
 
+MONEY_POLL_SECONDS = 0.3
 RENEW_SECONDS = 3.0
 LONGEST_WAIT_SECONDS = 2.0
 """Between two looks at a limiter that says no: others may free it, the run may be paused."""
@@ -38,36 +44,49 @@ class _RunHeldError(Exception):
     """The run stopped running while this attempt waited for its turn."""
 
 
+class BudgetSpentError(Exception):
+    """What is left of the run's budget doesn't pay for a call. Its text has the figures."""
+
+
 class Asking:
     """One attempt's dealings with the provider. Every request of it is counted, failed ones too."""
 
-    def __init__(self, resources: Resources, ref: contract.BatchRef, *, holder: UUID) -> None:
+    def __init__(self, resources: Resources, ref: contract.BatchRef, *, holder: UUID, probing: bool = False) -> None:
         self._database = resources.database
         self._vault = resources.vault
         self._allow_private = resources.settings.allow_private_targets
         self._ref = ref
         self.holder = holder
+        self.probing = probing
+        self.shortened = False
+        """Whether the budget left less room for an answer than it may take."""
         self.working_since: datetime = now()
 
     async def ask(self, question: Question) -> int | None:
         """Get an answer and store it; returns how many proposals it holds, or None when the run isn't running.
 
-        A 429 closes the provider's limiter and the attempt waits: it loses nothing. Any other failure: ModelFailure.
+        A 429 closes the provider's limiter and the attempt waits: it loses nothing; a probe has learnt enough.
+        Any other failure: ModelFailure. BudgetSpentError before a request that the run's budget doesn't pay for.
         """
         self.working_since = question.run.working_since or question.run.created_at
         refused = 0
         while True:
             record = CallRecord()
             try:
-                drafts = await extract(await self._call(question), before_request=self._turn(question), record=record)
+                call = await self._call(question)
+                drafts = await extract(call, before_request=self._turn(question, record), record=record)
             except _RunHeldError:
                 await self._count(question, record, "not_called")
                 return None
+            except BudgetSpentError:
+                await self._count(question, record, "not_called")
+                raise
             except ModelFailure as failure:
                 await self._keep_failure(question, record, failure)
-                if failure.kind != "rate_limited":
+                if failure.kind == "rate_limited":
+                    await self._close_limiter(question.provider, failure.retry_after, refused)
+                if failure.kind != "rate_limited" or self.probing:
                     raise
-                await self._close_limiter(question.provider, failure.retry_after, refused)
                 refused += 1
             except asyncio.CancelledError:
                 await asyncio.shield(self._count(question, record, "cancelled"))
@@ -94,24 +113,83 @@ class Asking:
             prompt=question.prompt,
             messages=question.messages,
             temperature=agent["temperature"],
-            max_tokens=agent["max_tokens"],
+            max_tokens=question.max_tokens,
             price=own_price(provider),
         )
 
-    def _turn(self, question: Question) -> Callable[[int], Awaitable[None]]:
-        """Wait for the limiter before each HTTP request; give up when the run stops running meanwhile."""
+    def _turn(self, question: Question, record: CallRecord) -> Callable[[int], Awaitable[int | None]]:
+        """Before each HTTP request set money aside and wait for the limiter; give up when the run is held meanwhile."""
 
-        async def wait(tokens: int) -> None:
+        async def wait(input_tokens: int) -> int | None:
+            bound = await self._set_money_aside(question, record, input_tokens)
             while True:
                 async with self._database.transaction() as session:
-                    if (await runs.get(session, self._ref.run_id)).status != "running":
-                        raise _RunHeldError
+                    await self._running(session)
+                    tokens = input_tokens + TYPICAL_ANSWER_TOKENS
                     seconds = await limiter.take(session, question.provider.id, question.limits, tokens)
                 if seconds <= 0:
-                    return
+                    return bound
                 await asyncio.sleep(min(seconds, LONGEST_WAIT_SECONDS))
 
         return wait
+
+    async def _running(self, session: AsyncSession) -> AnalysisRun:
+        run = await runs.get(session, self._ref.run_id)
+        if not may_call(run, probing=self.probing):
+            raise _RunHeldError
+        return run
+
+    async def _set_money_aside(self, question: Question, record: CallRecord, input_tokens: int) -> int | None:
+        """Reserve what the request may cost; returns the bound of its answer, None for a run without a budget.
+
+        Where the whole amount isn't there, calls under way are waited for, which mostly use less than was set aside.
+        With none under way the answer gets what is left, as long as that is worth a call; else BudgetSpentError.
+        """
+        if question.budget is None:
+            return None
+        while True:
+            async with self._database.transaction() as session:
+                budget = budget_of(await self._running(session)) or question.budget
+                bound = await self._reserve(session, question, record, input_tokens, budget)
+            if bound is not None:
+                return bound
+            await asyncio.sleep(MONEY_POLL_SECONDS)
+
+    async def _reserve(
+        self, session: AsyncSession, question: Question, record: CallRecord, input_tokens: int, budget: Decimal
+    ) -> int | None:
+        """The bound for which money was reserved; None while others have it."""
+        used = record.cost_usd or Decimal(0)
+        wanted = question.max_tokens or MAX_TOKENS_UNDER_BUDGET
+        input_cost, output_cost = self._cost(question, input_tokens, 0), self._cost(question, 0, wanted)
+        account = await budgets.account(session, self._attempt(question))
+        room = budget - account.committed - used
+        bound = affordable_tokens(room, input_cost=input_cost, output_cost=output_cost, wanted=wanted)
+        if bound < wanted:
+            if account.others:
+                return None
+            if bound < least_tokens(await budgets.longest_answer(session, self._ref.run_id), wanted=wanted):
+                spent = account.committed + used
+                raise BudgetSpentError(f"{spent:f} of {budget:f} US dollars are spent, and the rest pays for no call.")
+        self.shortened = bound < wanted
+        amount = input_cost + self._cost(question, 0, bound)
+        await budgets.reserve(session, self._attempt(question), amount, spent=used)
+        return bound
+
+    def _cost(self, question: Question, input_tokens: int, output_tokens: int) -> Decimal:
+        cost = cost_of(
+            question.provider.type,
+            question.agent["model_name"],
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            own_price=own_price(question.provider),
+        )
+        if cost is None:
+            raise BudgetSpentError("The model has no price any more, so the budget can't be kept.")
+        return cost
+
+    def _attempt(self, question: Question) -> budgets.Attempt:
+        return budgets.Attempt(self._ref.run_id, self._ref.batch_no, question.attempt)
 
     async def _close_limiter(self, provider: LLMProvider, retry_after: float | None, refused: int) -> None:
         pauses = PAUSE_WITHOUT_RETRY_AFTER
@@ -129,6 +207,9 @@ class Asking:
     async def _count(self, question: Question, record: CallRecord, outcome: Literal["cancelled", "not_called"]) -> None:
         if record.requests:
             await self._store(question, record, outcome, None)
+        elif question.budget is not None:
+            async with self._database.transaction() as session:
+                await budgets.settle(session, self._attempt(question), "known")
 
     async def _store(
         self,
@@ -159,6 +240,8 @@ class Asking:
                     detail=detail,
                     usage=usage,
                 )
+                if question.budget is not None:
+                    await budgets.settle(session, self._attempt(question), "unknown" if record.under_way else "known")
 
         await _patiently(write)
 

@@ -41,6 +41,19 @@ class BatchingActivities:
             waiting = await batches.unsettled(held.session, run.id)
             return contract.Batches(total=run.batches_created, unsettled=list(_ranges(waiting)))
 
+    @activity.defn(name="split_batch")
+    @step
+    async def split_batch(self, ref: contract.BatchRef) -> contract.BatchSplit:
+        """Put two batches in the place of one that the model can't take whole; the same two when asked again."""
+        async with runs.locked(self._database, ref.run_id) as held:
+            splitting = await batches.lock_unsettled(held, ref.batch_no)
+            if splitting is None:
+                into = await batches.parts(held.session, ref.run_id, ref.batch_no)
+            else:
+                into = await batches.split(held, splitting)
+                _log.info("Split a batch", run_id=str(ref.run_id), batch_no=ref.batch_no, into=into)
+            return contract.BatchSplit(into=into, total=held.run.batches_created)
+
 
 async def _store_plan(session: AsyncSession, run: AnalysisRun) -> int:
     planner = Planner(

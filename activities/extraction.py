@@ -1,18 +1,22 @@
 """One attempt at one batch: find the answer that was paid for before, or ask the model, store the answer, count it."""
 
 import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Literal
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.asking import Asking
+from activities.asking import Asking, BudgetSpentError
 from activities.attempts import beating, step
 from activities.questions import Question, read_question
 from activities.resources import Resources
 from analysis.proposals import AnswerInvalidError, parse_answer
 from analysis.verdicts import PROVIDER_WIDE, judge
-from db import answers, limiter
+from db import answers, batches, limiter, runs
 from errors import ModelFailure
+from llm.errors import CUT_OFF
 from logs import logger
 from models.base import new_id, now
 from workflows import contract
@@ -26,25 +30,35 @@ class ExtractionActivities:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._database = resources.database
+        self._silence = timedelta(seconds=resources.settings.provider_silence_seconds)
 
     @activity.defn(name="extract_proposals")
     @step
     async def extract_proposals(self, ref: contract.BatchRef) -> contract.Extracted:
         """See `contract.Extracted`; where another attempt may help, a retryable error."""
-        async with beating():
-            # The server may give up on this attempt while its call is under way and paid for. Then the call goes on,
-            # and the next attempt waits for its answer; only a cancelled run or a stopping worker ends it.
-            attempt = asyncio.create_task(self._attempt(ref))
-            try:
-                return await asyncio.shield(attempt)
-            except asyncio.CancelledError:
-                if not _given_up_by_server():
-                    attempt.cancel()
-                await asyncio.gather(attempt, return_exceptions=True)
-                raise
+        return await _outliving_the_server(self._attempt(ref))
 
-    async def _attempt(self, ref: contract.BatchRef) -> contract.Extracted:
-        asking = Asking(self._resources, ref, holder=new_id())
+    @activity.defn(name="probe_provider")
+    @step
+    async def probe_provider(self, ref: contract.RunRef) -> contract.Probed:
+        """Ask the provider that was down for the run's next batch: whatever says something about the batch alone, or an
+        answer, means that it is up. A run that isn't held by its provider any more is let go on."""
+        async with self._database.transaction() as session:
+            waiting = await batches.unsettled(session, ref.run_id)
+        if not waiting:
+            return contract.Probed(up=True)
+        batch = contract.BatchRef(run_id=ref.run_id, batch_no=waiting[0])
+        extracted = await _outliving_the_server(self._attempt(batch, probing=True))
+        up = extracted.outcome != "provider_down"
+        async with runs.locked(self._database, ref.run_id) as held:
+            if held.run.paused_reason == "provider_unavailable":
+                code = None if extracted.error is None else extracted.error.code
+                await held.record("provider_probed", {"run_id": str(ref.run_id), "up": up, "code": code})
+        return contract.Probed(up=up)
+
+    async def _attempt(self, ref: contract.BatchRef, *, probing: bool = False) -> contract.Extracted:
+        asking = Asking(self._resources, ref, holder=new_id(), probing=probing)
+        question = None
         try:
             question = await self._place(ref, asking)
             if question is None:
@@ -54,7 +68,16 @@ class ExtractionActivities:
             _tell_processing(question)
             async with asking.renewing():
                 proposals = await asking.ask(question)
+        except BudgetSpentError as spent:
+            return _budget_spent(str(spent))
         except ModelFailure as failure:
+            _tell_failed(ref, failure)
+            if failure.kind == "context_too_long" and question is not None and len(question.batch.message_ids) > 1:
+                return contract.Extracted(outcome="too_long")
+            if asking.shortened and failure.detail.startswith(CUT_OFF):
+                return _budget_spent("What is left doesn't pay for an answer of full length.")
+            if probing:
+                return _probed(failure)
             return await self._after(failure, ref, asking)
         finally:
             await asking.release()
@@ -67,7 +90,7 @@ class ExtractionActivities:
         """The question, once this attempt may ask it or finds its answer; None when the run isn't running."""
         while True:
             async with self._database.transaction() as session:
-                question = await read_question(session, ref)
+                question = await read_question(session, ref, probing=asking.probing)
                 if question is None:
                     return None
                 if question.settled:
@@ -88,7 +111,9 @@ class ExtractionActivities:
                     holder=asking.holder,
                     limits=question.limits,
                 ):
-                    await answers.open_attempt(session, ref.run_id, ref.batch_no, question.fingerprint)
+                    question.attempt = await answers.open_attempt(
+                        session, ref.run_id, ref.batch_no, question.fingerprint
+                    )
                     return question
             await asyncio.sleep(PLACE_POLL_SECONDS)
 
@@ -96,25 +121,50 @@ class ExtractionActivities:
         """Judge a failed call by all that the run's calls say of the provider."""
         async with self._database.transaction() as session:
             health = await answers.health(session, ref.run_id, ref.batch_no, PROVIDER_WIDE, asking.working_since)
-        verdict = judge(failure.kind, health, now())
-        _log.warning(
-            "The model call failed",
-            run_id=str(ref.run_id),
-            batch_no=ref.batch_no,
-            kind=failure.kind,
-            verdict=verdict,
-        )
-        # What the provider said stays in the row of the call; the history gets the kind and the hint.
-        error = contract.ErrorInfo(code=failure.code, message="", hint=failure.rule.hint)
-        match verdict:
+        match judge(failure.kind, health, now(), silence=self._silence):
             case "hopeless":
-                return contract.Extracted(outcome="hopeless", error=error)
+                return contract.Extracted(outcome="hopeless", error=_error(failure))
             case "provider_down":
-                return contract.Extracted(outcome="provider_down", error=error)
+                return contract.Extracted(outcome="provider_down", error=_error(failure))
             case "batch_fails":
                 raise ApplicationError(failure.rule.hint, type=failure.code, non_retryable=True)
             case "try_again":
                 raise ApplicationError(failure.rule.hint, type=failure.code, category=ApplicationErrorCategory.BENIGN)
+
+
+async def _outliving_the_server(attempt: Coroutine[None, None, contract.Extracted]) -> contract.Extracted:
+    """What the attempt comes to. The server may give up on it while its call is under way and paid for. Then the call
+    goes on, and the next attempt waits for its answer; only a cancelled run or a stopping worker ends it."""
+    async with beating():
+        task = asyncio.create_task(attempt)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not _given_up_by_server():
+                task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            raise
+
+
+def _error(failure: ModelFailure) -> contract.ErrorInfo:
+    """What the provider said stays in the row of the call; the history gets the kind and the hint."""
+    return contract.ErrorInfo(code=failure.code, message="", hint=failure.rule.hint)
+
+
+def _probed(failure: ModelFailure) -> contract.Extracted:
+    outcome: Literal["provider_down", "not_called"] = "provider_down" if failure.rule.provider_wide else "not_called"
+    return contract.Extracted(outcome=outcome, error=_error(failure))
+
+
+def _budget_spent(message: str) -> contract.Extracted:
+    hint = "Raise budget_usd by PATCH …/limits or the signal set_limits: the run then goes on by itself."
+    return contract.Extracted(
+        outcome="budget", error=contract.ErrorInfo(code="budget_spent", message=message, hint=hint)
+    )
+
+
+def _tell_failed(ref: contract.BatchRef, failure: ModelFailure) -> None:
+    _log.warning("The model call failed", run_id=str(ref.run_id), batch_no=ref.batch_no, kind=failure.kind)
 
 
 def _given_up_by_server() -> bool:

@@ -12,12 +12,13 @@ from db.lifecycle import RunError
 from errors import BadRequest, Refusal
 from logs import logger
 from models.run import AnalysisRun
+from settings import Settings
 from workflows import contract
 
 _log = logger("gleaner.worker")
 
 
-def state_of(run: AnalysisRun, *, history_limit: int | None = None) -> contract.RunState:
+def state_of(run: AnalysisRun, settings: Settings) -> contract.RunState:
     """The row as the workflow sees it."""
     project = run.config_snapshot.get("project") or {}
     error = run.error_log
@@ -32,7 +33,8 @@ def state_of(run: AnalysisRun, *, history_limit: int | None = None) -> contract.
         batches_created=run.batches_created,
         batches_failed=run.batches_failed,
         proposals_pending=run.proposals_pending,
-        history_limit=history_limit,
+        history_limit=settings.history_limit,
+        probe_seconds=settings.provider_probe_seconds,
         error=error and contract.ErrorInfo(code=error["code"], message=_short(error), hint=error["hint"]),
     )
 
@@ -55,10 +57,10 @@ def _short(error: dict[str, str]) -> str:
 class LifecycleActivities:
     def __init__(self, resources: Resources) -> None:
         self._database = resources.database
-        self._history_limit = resources.settings.history_limit
+        self._settings = resources.settings
 
     def _state(self, run: AnalysisRun) -> contract.RunState:
-        return state_of(run, history_limit=self._history_limit)
+        return state_of(run, self._settings)
 
     @activity.defn(name="begin_run")
     @step

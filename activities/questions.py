@@ -1,6 +1,7 @@
 """What an attempt at a batch works on: its messages as a prompt, and the provider as it is now."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -16,12 +17,14 @@ from models.conversation import ChatMessage
 from models.run import AnalysisBatch, AnalysisRun
 from workflows import contract
 
+MAX_TOKENS_UNDER_BUDGET = 4096
 _OUTPUT_SCHEMA = Answer.model_json_schema()
 
 
 @dataclass
 class Question:
-    """A batch as a question. `settled`: somebody settled the batch already; `answered`: its answer is stored."""
+    """A batch as a question. `settled`: somebody settled the batch already; `answered`: its answer is stored;
+    `attempt`: the number of the attempt that asks it."""
 
     run: AnalysisRun
     batch: AnalysisBatch
@@ -31,6 +34,7 @@ class Question:
     fingerprint: str
     settled: bool = False
     answered: bool = False
+    attempt: int = 0
 
     @property
     def agent(self) -> dict[str, Any]:
@@ -47,11 +51,32 @@ class Question:
             self.provider.max_requests_per_minute, self.provider.max_tokens_per_minute, self.provider.max_concurrency
         )
 
+    @property
+    def budget(self) -> Decimal | None:
+        return budget_of(self.run)
 
-async def read_question(session: AsyncSession, ref: contract.BatchRef) -> Question | None:
-    """The batch's question; None unless the run is running. Conflict when its provider is gone."""
+    @property
+    def max_tokens(self) -> int | None:
+        """Of an answer: the agent's bound; under a budget there always is one."""
+        own: int | None = self.agent["max_tokens"]
+        return own if own is not None or self.budget is None else MAX_TOKENS_UNDER_BUDGET
+
+
+def budget_of(run: AnalysisRun) -> Decimal | None:
+    """In US dollars."""
+    budget = run.options.get("budget_usd")
+    return None if budget is None else Decimal(budget)
+
+
+def may_call(run: AnalysisRun, *, probing: bool) -> bool:
+    """Whether the run may call its model now; a probe may while the provider's absence holds the run."""
+    return run.status == "running" or (probing and run.paused_reason == "provider_unavailable")
+
+
+async def read_question(session: AsyncSession, ref: contract.BatchRef, *, probing: bool) -> Question | None:
+    """The batch's question; None unless the run may call. Conflict when its provider is gone."""
     run = await runs.get(session, ref.run_id)
-    if run.status != "running":
+    if not may_call(run, probing=probing):
         return None
     batch = await batches.get(session, ref.run_id, ref.batch_no)
     provider = await configuration.provider(session, run.config_snapshot["provider"]["id"])

@@ -1,6 +1,6 @@
 """Planning batches: whole conversations of one channel, threads kept together, cut only where one is too long."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -98,6 +98,22 @@ class Planner:
                 piece = piece[self._size :]
         if piece:
             yield piece
+
+
+def place_to_cut(messages: Sequence[tuple[str, datetime]]) -> int:
+    """Where to cut a batch of two messages or more in two, given the unit and the time of each.
+
+    At the longest silence between two units in its middle third; of several, and where there is none, between the two
+    units nearest to the middle; a batch of one unit in the middle.
+    """
+    total = len(messages)
+    places = [place for place in range(1, total) if messages[place - 1][0] != messages[place][0]]
+    if not places:
+        return total // 2
+    middle = [place for place in places if total <= 3 * place <= 2 * total]
+    longest = max((messages[place][1] - messages[place - 1][1] for place in middle), default=None)
+    best = [place for place in middle if messages[place][1] - messages[place - 1][1] == longest] or places
+    return min(best, key=lambda place: abs(2 * place - total))
 
 
 def _same_channel(one: Placed, other: Placed) -> bool:

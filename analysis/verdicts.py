@@ -29,12 +29,12 @@ class RunHealth:
     batch_failed_at: Sequence[datetime]
 
 
-def judge(kind: FailureKind, health: RunHealth, at: datetime) -> Verdict:
+def judge(kind: FailureKind, health: RunHealth, at: datetime, *, silence: timedelta = SILENCE_BEFORE_DOWN) -> Verdict:
     """The verdict on a failure of this kind, which `health` already counts.
 
     A provider that never answered and can't by waiting ends the run after three attempts; one that worked before
-    pauses it. One that gave no success for a minute over five failures pauses it too. A batch whose calls fail five
-    times while others get answers is the trouble itself.
+    pauses it. One that gave no success for the time of `silence` over five failures pauses it too. A batch whose calls
+    fail five times while others get answers is the trouble itself.
     """
     rule = MODEL_FAILURES[kind]
     if not rule.retried:
@@ -43,7 +43,7 @@ def judge(kind: FailureKind, health: RunHealth, at: datetime) -> Verdict:
         return "hopeless"
     if rule.ends_fresh_run and kind != "connection" and health.failures >= ATTEMPTS_BEFORE_HOPELESS:
         return "provider_down"
-    silent = health.first_failure_at is not None and at - health.first_failure_at >= SILENCE_BEFORE_DOWN
+    silent = health.first_failure_at is not None and at - health.first_failure_at >= silence
     if health.failures >= FAILURES_BEFORE_DOWN and silent:
         return "provider_down"
     if _batch_is_the_trouble(health):

@@ -15,7 +15,6 @@ from api.dependencies import Api, Resources
 from api.idempotency import IdempotentRoute
 from api.paging import Page, PageQuery
 from db import batches, configuration, heartbeats, runs, windows
-from db.batches import percent
 from db.configuration import Configuration, own_price
 from errors import Unprocessable
 from models.base import AwareTime, now
@@ -184,7 +183,7 @@ async def get_progress(run_id: UUID, _: Reader, resources: Api) -> RunProgress:
         current_batch=settled,
         total_batches=run.batches_created,
         batches_failed=run.batches_failed,
-        progress_percent=0 if run.batched_at is None else percent(settled, run.batches_created),
+        progress_percent=run.progress_percent,
         messages_in_window=run.total_messages_in_window,
         messages_after_prefilter=run.messages_after_prefilter,
         proposals_total=run.proposals_total,
@@ -207,9 +206,10 @@ async def list_batches(run_id: UUID, _: Reader, resources: Api, page: PageQuery)
     """The run's batches by their numbers; 404 `run_not_found`."""
     after = page.after(int)
     async with resources.database.transaction() as session:
-        run = await runs.get(session, run_id)
+        await runs.get(session, run_id)
         found = await batches.listed(session, run_id, after[0] if after else 0, page.limit + 1)
-    return page.of([BatchView.of(batch) for batch in found], run.batches_created, key=lambda view: (view.batch_no,))
+        total = await batches.count(session, run_id)
+    return page.of([BatchView.of(batch) for batch in found], total, key=lambda view: (view.batch_no,))
 
 
 @router.post("/{run_id}/pause", status_code=status.HTTP_202_ACCEPTED)

@@ -135,19 +135,20 @@ async def count_cache_hit(session: AsyncSession, run_id: UUID, batch_no: int, mo
         )
 
 
-async def open_attempt(session: AsyncSession, run_id: UUID, batch_no: int, fingerprint: str | None) -> None:
-    """Show that the batch is under way, unless the run ended meanwhile."""
+async def open_attempt(session: AsyncSession, run_id: UUID, batch_no: int, fingerprint: str | None) -> int:
+    """Show that the batch is under way, unless the run ended meanwhile; returns the attempt's number, from 1."""
     # The row of the run comes first, as everywhere: who holds it may want its batches next.
     locked = select(AnalysisRun.status).where(col(AnalysisRun.id) == run_id).with_for_update(read=True, key_share=True)
     at_work = (await session.exec(locked)).one() in ("running", "paused")
-    await session.execute(
+    number = await session.scalar(
         text(
             "UPDATE analysis_batches SET status = CASE WHEN CAST(:at_work AS boolean) THEN 'running' ELSE status END,"
             " attempts = attempts + 1, fingerprint = :fingerprint, started_at = coalesce(started_at, now())"
-            " WHERE run_id = :run AND batch_no = :batch_no AND status IN ('waiting', 'running')"
+            " WHERE run_id = :run AND batch_no = :batch_no AND status IN ('waiting', 'running') RETURNING attempts"
         ),
         {"run": run_id, "batch_no": batch_no, "fingerprint": fingerprint, "at_work": at_work},
     )
+    return int(number or 0)
 
 
 async def health(

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import TextClause, func, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from analysis.batches import Placed, PlannedBatch
+from analysis.batches import Placed, PlannedBatch, place_to_cut
 from db.runs import LockedRun
 from models.base import now
 from models.conversation import ChatMessage
@@ -97,6 +98,12 @@ async def listed(session: AsyncSession, run_id: UUID, after_no: int, limit: int)
     return list((await session.exec(query)).all())
 
 
+async def count(session: AsyncSession, run_id: UUID) -> int:
+    """How many batches the run has, those that were split among them."""
+    query = select(func.count()).select_from(AnalysisBatch).where(col(AnalysisBatch.run_id) == run_id)
+    return (await session.exec(query)).one()
+
+
 async def messages(session: AsyncSession, ids: Sequence[UUID]) -> list[ChatMessage]:
     """The messages in the order of `ids`; one that was deleted since is left out."""
     found = {row.id: row for row in (await session.exec(select(Message).where(col(Message.id).in_(list(ids))))).all()}
@@ -147,13 +154,14 @@ async def settle(held: LockedRun, batch: AnalysisBatch, *, proposals: int = 0, e
     run.proposals_total += proposals
     run.proposals_pending += proposals
     settled = run.batches_completed + run.batches_failed
+    run.progress_percent = max(run.progress_percent, percent(settled, run.batches_created))
     await held.record(
         "progress_updated",
         {
             "run_id": str(run.id),
             "current_batch": settled,
             "total_batches": run.batches_created,
-            "progress_percent": percent(settled, run.batches_created),
+            "progress_percent": run.progress_percent,
         },
     )
     if error is not None:
@@ -172,6 +180,58 @@ async def settle(held: LockedRun, batch: AnalysisBatch, *, proposals: int = 0, e
                 "proposals_pending": run.proposals_pending,
             },
         )
+
+
+async def split(held: LockedRun, batch: AnalysisBatch) -> list[int]:
+    """Put two batches with the next numbers in the place of one (locked, of two messages or more); returns these."""
+    run, ids = held.run, batch.message_ids
+    units = await _units(held.session, ids)
+    cut = place_to_cut([units.get(message_id, ("", run.time_window_start)) for message_id in ids])
+    last = await held.session.scalar(
+        select(func.max(AnalysisBatch.batch_no)).where(col(AnalysisBatch.run_id) == run.id)
+    )
+    numbers = [int(last or 0) + 1, int(last or 0) + 2]
+    for number, part in zip(numbers, (ids[:cut], ids[cut:]), strict=True):
+        held.session.add(
+            AnalysisBatch(
+                run_id=run.id,
+                batch_no=number,
+                source_id=batch.source_id,
+                channel=batch.channel,
+                message_ids=part,
+                message_count=len(part),
+                split_from=batch.batch_no,
+            )
+        )
+    batch.status = "split"
+    batch.settled_at = now()
+    run.batches_created += 1
+    await held.record(
+        "batch_split",
+        {"run_id": str(run.id), "batch_no": batch.batch_no, "into": numbers, "total_batches": run.batches_created},
+    )
+    return numbers
+
+
+async def parts(session: AsyncSession, run_id: UUID, batch_no: int) -> list[int]:
+    """The numbers of the batches that took the place of a split one, where they wait."""
+    query = (
+        select(AnalysisBatch.batch_no)
+        .where(
+            col(AnalysisBatch.run_id) == run_id,
+            col(AnalysisBatch.split_from) == batch_no,
+            col(AnalysisBatch.status).in_(("waiting", "running")),
+        )
+        .order_by(col(AnalysisBatch.batch_no))
+    )
+    return list((await session.exec(query)).all())
+
+
+async def _units(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, tuple[str, datetime]]:
+    """Each message's unit (its thread, or itself) and its time."""
+    unit = func.coalesce(col(Message.thread_id), col(Message.external_id))
+    query = select(Message.id, unit, Message.sent_at).where(col(Message.id).in_(list(ids)))
+    return {row[0]: (row[1], row[2]) for row in (await session.exec(query)).all()}
 
 
 def percent(settled: int, total: int) -> int:

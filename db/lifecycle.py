@@ -15,6 +15,7 @@ from sqlmodel import col, select
 
 from analysis import closing
 from db import runs, transitions
+from db.batches import percent
 from db.engine import Database
 from errors import Conflict, Refusal
 from models.base import now
@@ -115,6 +116,7 @@ async def complete(held: runs.LockedRun) -> None:
     run.completed_at = now()
     run.error_log = None
     run.pending_command = None
+    run.progress_percent = 100
     held.audit("complete")
     await held.record(
         "run_completed",
@@ -166,6 +168,7 @@ async def retry(held: runs.LockedRun) -> None:
     run.working_since = now()
     run.started_at = run.started_at or run.working_since
     run.batches_failed = 0
+    run.progress_percent = percent(run.batches_completed, run.batches_created) if run.batched_at else 0
     await _take_window(held)
     await held.session.execute(
         text(
@@ -221,17 +224,25 @@ async def close(held: runs.LockedRun) -> None:
 
 
 async def set_limits(held: runs.LockedRun, budget: Decimal | None, concurrency: int | None) -> None:
-    """Change the budget (US dollars) or the concurrency of a run that is not over."""
+    """Change the budget (US dollars) or the concurrency of a run that is not over.
+
+    A run that its budget holds goes on when the budget is raised.
+    """
     held.move("set_limits")
-    changed = dict(held.run.options)
+    run = held.run
+    raised = budget is not None and budget > Decimal(run.options.get("budget_usd") or 0)
+    changed = dict(run.options)
     if budget is not None:
         changed["budget_usd"] = str(budget)
     if concurrency is not None:
         changed["concurrency"] = concurrency
-    held.run.options = changed
-    held.run.pending_command = None
-    held.run.version += 1
+    run.options = changed
+    run.pending_command = None
+    limits = {"budget_usd": changed.get("budget_usd"), "concurrency": changed["concurrency"]}
     held.audit("set_limits")
+    await held.record("limits_changed", {"run_id": str(run.id), **limits})
+    if raised and run.paused_reason == "budget":
+        await resume(held)
 
 
 async def refuse(held: runs.LockedRun, command: str, refusal: Refusal) -> None:

@@ -1,6 +1,7 @@
 """One question to a model: asked within its schema, checked against its batch, counted request by request."""
 
 import asyncio
+import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,7 +19,7 @@ from pydantic_ai.output import OutputSpec
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import UsageLimits
 
-from analysis.costs import TYPICAL_ANSWER_TOKENS, Price, cost_of, estimate_tokens, price_known
+from analysis.costs import Price, cost_of, estimate_tokens, price_known
 from analysis.prompts import RenderedPrompt
 from analysis.proposals import AnswerInvalidError, ProposalDraft, answer_schema, parse_answer
 from errors import ModelFailure
@@ -32,12 +33,15 @@ RE_ASKS = 2
 
 _RE_ASK_TOKENS = 100
 """Of a reason and the frame that the library puts around it."""
+_SCHEMA_TOKENS = estimate_tokens(json.dumps(answer_schema()))
+"""The answer's schema is a part of every request, in whichever output mode."""
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
-BeforeRequest = Callable[[int], Awaitable[None]]
-"""Awaited before every HTTP request, re-asks included, with the tokens that it will use, answer included (estimated).
+BeforeRequest = Callable[[int], Awaitable[int | None]]
+"""Awaited before every HTTP request, re-asks included, with its input tokens (estimated, rather too many than too few).
 
-What it raises ends the call and reaches the caller unchanged.
+Returns the bound of the answer in tokens, None for the call's own. What it raises ends the call and reaches the caller
+unchanged.
 """
 
 
@@ -66,6 +70,7 @@ class CallRecord:
 
     `cost_usd` is in US dollars, None where the price is unknown. `raw_answer` is the last answer as the model gave it,
     JSON or not, also when it wasn't valid. `latency_ms` counts the requests, not the waiting before them.
+    `under_way` stays true where a request was given up: nobody knows what it used.
     """
 
     requests: int = 0
@@ -75,6 +80,7 @@ class CallRecord:
     latency_ms: int = 0
     raw_answer: str | None = None
     model: str | None = None
+    under_way: bool = False
 
 
 @dataclass
@@ -185,7 +191,7 @@ class _CountedModel(WrapperModel):
         self._asked = asked
         self._before_request = before_request
         prompt = asked.call.prompt
-        self._input_estimate = estimate_tokens(prompt.system) + estimate_tokens(prompt.user)
+        self._input_estimate = _SCHEMA_TOKENS + estimate_tokens(prompt.system) + estimate_tokens(prompt.user)
 
     def prepare_messages(
         self, messages: list[ModelMessage], model_request_parameters: ModelRequestParameters | None = None
@@ -207,9 +213,12 @@ class _CountedModel(WrapperModel):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         if self._before_request is not None:
-            await self._before_request(self._input_estimate + TYPICAL_ANSWER_TOKENS)
+            bound = await self._before_request(self._input_estimate)
+            if bound is not None:
+                model_settings = ModelSettings(**{**(model_settings or {}), "max_tokens": bound})
         call, record = self._asked.call, self._asked.record
         record.requests += 1
+        record.under_way = True
         begun, seconds = time.monotonic(), call.connection.request_timeout_seconds
         try:
             async with asyncio.timeout(seconds):
@@ -220,6 +229,7 @@ class _CountedModel(WrapperModel):
             failure = as_failure(error, private=call.private)
             if failure is None:
                 raise
+            record.under_way = failure.kind == "timeout"
             raise _explained(failure, self._asked) from None
         finally:
             record.latency_ms += round((time.monotonic() - begun) * 1000)
@@ -231,6 +241,7 @@ class _CountedModel(WrapperModel):
 
     def _count(self, response: ModelResponse) -> None:
         record, call, usage = self._asked.record, self._asked.call, response.usage
+        record.under_way = False
         raw = _raw(response)
         # Every request has input: none means that the server doesn't count, and a budget needs some figure.
         input_tokens = usage.input_tokens or self._input_estimate

@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlmodel import Field, SQLModel
 
-from models.base import Timestamp, one_of
+from models.base import Money, Timestamp, one_of
 from models.columns import (
     count_column,
     flag_column,
@@ -22,7 +22,7 @@ from models.columns import (
     time_column,
     word_column,
 )
-from models.values import BatchStatus, PausedReason, RunStage, RunStatus, TriggerType
+from models.values import BatchStatus, PausedReason, ReservationState, RunStage, RunStatus, TriggerType
 
 OPEN_FOR_OVERLAP: tuple[RunStatus, ...] = ("pending", "running", "paused", "completed", "reviewed")
 NO_PROJECT = UUID(int=0)
@@ -32,6 +32,8 @@ _open = ", ".join(f"'{status}'" for status in OPEN_FOR_OVERLAP)
 
 class AnalysisRun(SQLModel, table=True):
     """One analysis run: its window, its state, its counters.
+
+    `batches_created` leaves out batches that were split; `progress_percent` never falls, except by a retry.
 
     `proposals_total = pending + approved + rejected + merged`, which the database checks. `last_seq` is the number of
     the run's last event. Money is US dollars, null where the price is unknown.
@@ -94,6 +96,7 @@ class AnalysisRun(SQLModel, table=True):
     batches_created: int = count_column()
     batches_completed: int = count_column()
     batches_failed: int = count_column()
+    progress_percent: int = count_column()
 
     proposals_total: int = count_column()
     proposals_pending: int = count_column()
@@ -132,7 +135,11 @@ class MessageChunk(SQLModel, table=True):
 
 
 class AnalysisBatch(SQLModel, table=True):
-    """One batch: the messages of one model call, and what became of it. `batch_no` counts from 1."""
+    """One batch: the messages of one model call, and what became of it. `batch_no` counts from 1.
+
+    One that the model can't take whole is `split`, and two with the next numbers (and its own as `split_from`) take its
+    place.
+    """
 
     __tablename__ = "analysis_batches"
     __table_args__ = (
@@ -163,6 +170,7 @@ class AnalysisBatch(SQLModel, table=True):
     model: str | None = text_column(nullable=True)
     cached: bool = flag_column(False)
     fingerprint: str | None = text_column(nullable=True)
+    split_from: int | None = Field(default=None)
     started_at: datetime | None = time_column()
     settled_at: datetime | None = time_column()
 
@@ -187,6 +195,22 @@ class ModelCall(SQLModel, table=True):
     cost_usd: Decimal | None = money_column()
     latency_ms: int = count_column()
     at: datetime = stamp_column()
+
+
+class BudgetReservation(SQLModel, table=True):
+    """Money set aside for one attempt at one batch, in US dollars: `reserved_usd` for the request under way,
+    `spent_usd` for the attempt's earlier ones that the run hasn't counted yet. `unknown` counts as spent."""
+
+    __tablename__ = "budget_reservations"
+    __table_args__ = (one_of("budget_reservations", "state", ReservationState),)
+
+    run_id: UUID = Field(foreign_key="analysis_runs.id", primary_key=True, ondelete="CASCADE")
+    batch_no: int = Field(primary_key=True)
+    attempt: int = Field(primary_key=True)
+    state: ReservationState = word_column("open")
+    reserved_usd: Decimal = Field(sa_type=Money)
+    spent_usd: Decimal = Field(default=Decimal(0), sa_type=Money, sa_column_kwargs={"server_default": text("0")})
+    created_at: datetime = stamp_column()
 
 
 class ModelResponse(SQLModel, table=True):

@@ -218,6 +218,7 @@ class BatchView(BaseModel):
     latency_ms: int | None
     model: str | None
     cached: bool
+    split_from: int | None
 
     @classmethod
     def of(cls, batch: AnalysisBatch) -> "BatchView":

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
@@ -21,6 +22,8 @@ _PROJECT_NAME = SearchAttributeKey.for_keyword("ProjectName")
 _TRIGGER_TYPE = SearchAttributeKey.for_keyword("TriggerType")
 _BATCHES_FAILED = SearchAttributeKey.for_int("BatchesFailed")
 _PROPOSALS_PENDING = SearchAttributeKey.for_int("ProposalsPending")
+
+_LONGEST_PROBE_INTERVAL = timedelta(minutes=15)
 
 
 @dataclass
@@ -47,6 +50,8 @@ class AnalysisRun:
         self._shown: dict[str, object] = {}
         self._inbox: deque[Ticket] = deque()
         self._total = 0
+        self._percent = 0
+        self._next_probe: datetime | None = None
         self._waiting: deque[int] = deque()
         self._in_flight: dict[int, asyncio.Task[None]] = {}
         self._step_under_way = False
@@ -130,7 +135,7 @@ class AnalysisRun:
             await self._step(step(self._run))
         await self._released()
         batches = await self._step(steps.create_batches(self._run))
-        self._total = batches.total
+        self._total, self._percent = batches.total, 0
         self._waiting = deque(no for first, last in batches.unsettled for no in range(first, last + 1))
         self._out_of_step = False
 
@@ -198,6 +203,9 @@ class AnalysisRun:
     async def _ask_and_save(self, batch: contract.BatchRef) -> None:
         try:
             extracted = await steps.extract_proposals(batch, self._total)
+            if extracted.outcome == "too_long":
+                self._replace(await steps.split_batch(batch, self._total))
+                return
             if extracted.outcome != "answered":
                 self._put_back(batch.batch_no, extracted)
                 return
@@ -212,6 +220,12 @@ class AnalysisRun:
         self._state.proposals_pending = settled.proposals_pending
         self._state.batches_failed = settled.batches_failed
 
+    def _replace(self, split: contract.BatchSplit) -> None:
+        """Wait with the parts of a batch that was too long, without the per cent falling for it."""
+        self._percent = self._progress_percent()
+        self._total = split.total
+        self._waiting.extendleft(reversed(split.into))
+
     def _put_back(self, batch_no: int, extracted: contract.Extracted) -> None:
         """Nobody settled the batch: it waits again, and what stood in its way is seen to."""
         self._waiting.appendleft(batch_no)
@@ -219,6 +233,8 @@ class AnalysisRun:
             self._hopeless = extracted.error
         elif extracted.outcome == "provider_down" and not self._held():
             self._put_command("pause", reason="provider_unavailable", error=extracted.error)
+        elif extracted.outcome == "budget" and not self._held():
+            self._put_command("pause", reason="budget", error=extracted.error)
         elif not self._held():
             self._out_of_step = True
 
@@ -319,14 +335,53 @@ class AnalysisRun:
         return ticket.outcome.state
 
     async def _released(self) -> None:
-        """Wait while the run is paused; tell the row once nothing is under way."""
+        """Wait while the run is paused; tell the row once nothing is under way, and probe a provider that is down."""
+        probes = 0
         while self._held():
-            if self._state.status == "paused" and self._state.stage == "draining" and not self._inbox:
+            if self._draining():
                 self._take(await steps.note_drained(self._run))
                 self._heed_cancel()
+            if self._history_is_long() and not self._in_flight:
+                await self._continue_as_new()
+            if not self._provider_down():
+                await workflow.wait_condition(lambda: not self._held() or self._draining() or self._provider_down())
+            elif await self._probe_is_due(probes):
+                probes += 1
+                await self._probe()
+
+    def _draining(self) -> bool:
+        """Whether the row is still to be told that nothing is under way any more."""
+        return self._state.status == "paused" and self._state.stage == "draining" and not self._inbox
+
+    def _provider_down(self) -> bool:
+        return self._state.paused_reason == "provider_unavailable" and not self._inbox
+
+    async def _probe_is_due(self, probes: int) -> bool:
+        """Wait for the next probe, longer each time; False when the run is told something before."""
+        pause = min(timedelta(seconds=self._state.probe_seconds * 2**probes), _LONGEST_PROBE_INTERVAL)
+        self._next_probe = workflow.now() + pause
+        try:
             await workflow.wait_condition(
-                lambda: not self._held() or (self._state.stage == "draining" and not self._inbox)
+                lambda: not self._provider_down(), timeout=pause, timeout_summary="Until the provider is probed again"
             )
+        except TimeoutError:
+            return True
+        else:
+            return False
+        finally:
+            self._next_probe = None
+
+    async def _probe(self) -> None:
+        try:
+            probed = await steps.probe_provider(self._run)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            return  # Nothing was learnt: the next probe will tell.
+        finally:
+            self._heed_cancel()
+        if probed.up and self._provider_down():
+            self._put_command("resume")
 
     @workflow.signal(description="Let what is under way finish and start nothing new.")
     def pause(self) -> None:
@@ -369,7 +424,6 @@ class AnalysisRun:
     @workflow.query(description="Where the run stands.")
     def progress(self) -> contract.ProgressReport:
         total = self._total or self._state.batches_created
-        settled = total if self._state.phase == "review" else self._total - len(self._waiting) - len(self._in_flight)
         return contract.ProgressReport(
             run_id=self._run.run_id,
             status=self._state.status,
@@ -377,13 +431,25 @@ class AnalysisRun:
             paused_reason=self._state.paused_reason,
             in_flight=sorted(self._in_flight),
             waiting=len(self._waiting),
-            current_batch=settled,
+            current_batch=self._settled(),
             total_batches=total,
             batches_failed=self._state.batches_failed,
             proposals_pending=self._state.proposals_pending,
-            progress_percent=100 * settled // total if total else 100 * (self._state.phase == "review"),
+            progress_percent=self._progress_percent(),
             since=workflow.info().start_time,
+            next_probe_at=self._next_probe,
         )
+
+    def _settled(self) -> int:
+        if self._state.phase == "review":
+            return self._state.batches_created
+        return self._total - len(self._waiting) - len(self._in_flight)
+
+    def _progress_percent(self) -> int:
+        """Whole per cent, which a batch that is split doesn't lower."""
+        if self._state.phase == "review":
+            return 100
+        return max(self._percent, 100 * self._settled() // self._total) if self._total else 0
 
     def _take(self, state: contract.RunState) -> None:
         """Believe the row, and show it in the Web UI."""

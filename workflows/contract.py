@@ -70,6 +70,8 @@ class RunState(BaseModel):
     proposals_pending: int = 0
     history_limit: int | None = None
     """Events after which the execution continues as new, besides the server's own suggestion."""
+    probe_seconds: float = 30.0
+    """How long after it went down a provider is first probed."""
     error: ErrorInfo | None = None
 
 
@@ -93,11 +95,25 @@ class Extracted(BaseModel):
     """What an attempt at a batch came to.
 
     `answered`: an answer is stored. `not_called`: the run isn't running, nothing was asked. `provider_down`: the
-    provider that worked is gone, the run should pause. `hopeless`: waiting can't help, the run should fail.
+    provider that worked is gone, the run should pause. `hopeless`: waiting can't help, the run should fail. `too_long`:
+    the model can't take the batch whole. `budget`: the call could pass the run's budget.
     """
 
-    outcome: Literal["answered", "not_called", "provider_down", "hopeless"]
+    outcome: Literal["answered", "not_called", "provider_down", "hopeless", "too_long", "budget"]
     error: ErrorInfo | None = None
+
+
+class BatchSplit(BaseModel):
+    """The batches that took the place of one that was too long, out of now `total`."""
+
+    into: list[int]
+    total: int
+
+
+class Probed(BaseModel):
+    """Whether a provider that was down answers again."""
+
+    up: bool
 
 
 class BatchFailure(BaseModel):
@@ -167,3 +183,5 @@ class ProgressReport(BaseModel):
     progress_percent: int
     since: datetime
     """When this execution began."""
+    next_probe_at: datetime | None = None
+    """When a provider that is down is asked again."""

@@ -91,6 +91,27 @@ async def extract_proposals(batch: contract.BatchRef, total: int) -> contract.Ex
     return outcome
 
 
+async def split_batch(batch: contract.BatchRef, total: int) -> contract.BatchSplit:
+    summary = f"Batch {batch.batch_no}/{total}: too long for the model, split it"
+    return await _quick("split_batch", batch, contract.BatchSplit, summary)
+
+
+async def probe_provider(run: contract.RunRef) -> contract.Probed:
+    """One attempt, whose answer is kept like any other: the batch that it is for won't be asked again."""
+    outcome: contract.Probed = await workflow.execute_activity(
+        "probe_provider",
+        run,
+        result_type=contract.Probed,
+        task_queue=contract.MODEL_QUEUE,
+        start_to_close_timeout=_LONG,
+        heartbeat_timeout=_HEARTBEAT,
+        retry_policy=_MODEL_CALL,
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        summary="Ask the provider whether it is back",
+    )
+    return outcome
+
+
 async def save_proposals(batch: contract.BatchRef, total: int) -> contract.BatchSettled:
     summary = f"Batch {batch.batch_no}/{total}: save the proposals"
     return await _quick("save_proposals", batch, contract.BatchSettled, summary)

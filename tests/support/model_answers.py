@@ -12,6 +12,7 @@ Answer = dict[str, Any]
 Json = dict[str, Any]
 
 MESSAGES_PER_PROPOSAL = 10
+CHARACTERS_PER_TOKEN = 4
 _LINE = re.compile(r"\[(?P<ref>[^\]\s]+)\] (?P<author>.+?) \((?P<time>[^)]+)\): (?P<text>.*)")
 
 
@@ -85,8 +86,10 @@ def reply(request: Json, answer: Answer, rule: Rule | None, rude: Rude) -> Reply
     if rule is not None and (error := _error(rule, rude)) is not None:
         return error
     text = _spoiled_text(do, json.dumps(_spoiled(do, answer)))
-    finish = "length" if do == "truncated" else "stop"
-    return Reply(200, _completion(request, text, finish, prose=do == "prose", counted=do != "no_usage"))
+    bound = request.get("max_completion_tokens") or request.get("max_tokens") or len(text)
+    cut = text[: int(bound) * CHARACTERS_PER_TOKEN]
+    finish = "length" if do == "truncated" or cut != text else "stop"
+    return Reply(200, _completion(request, cut, finish, prose=do == "prose", counted=do != "no_usage"))
 
 
 def _error(rule: Rule, rude: Rude) -> Reply | None:
@@ -160,7 +163,7 @@ def _completion(request: Json, text: str, finish: str, *, prose: bool, counted: 
         "choices": [{"index": 0, "message": message, "finish_reason": finish}],
     }
     if counted:
-        asked = sum(len(str(message.get("content") or "")) for message in request["messages"]) // 4
-        said = len(text) // 4
+        asked = sum(len(str(message.get("content") or "")) for message in request["messages"])
+        asked, said = asked // CHARACTERS_PER_TOKEN, -(-len(text) // CHARACTERS_PER_TOKEN)
         completion["usage"] = {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
     return completion

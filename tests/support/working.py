@@ -165,7 +165,7 @@ class Operator:
             await self.proposals(run_id),
             await self.events(run_id),
         )
-        assert run.batches_created == len(listed)
+        assert run.batches_created == sum(batch.status != "split" for batch in listed)
         assert run.batches_completed == sum(batch.status == "completed" for batch in listed)
         assert run.batches_failed == sum(batch.status == "failed" for batch in listed)
         assert run.proposals_total == len(proposals) == sum(batch.proposals for batch in listed)

@@ -325,6 +325,7 @@ CREATE TABLE analysis_runs (
     batches_created INTEGER DEFAULT 0 NOT NULL,
     batches_completed INTEGER DEFAULT 0 NOT NULL,
     batches_failed INTEGER DEFAULT 0 NOT NULL,
+    progress_percent INTEGER DEFAULT 0 NOT NULL,
     proposals_total INTEGER DEFAULT 0 NOT NULL,
     proposals_pending INTEGER DEFAULT 0 NOT NULL,
     proposals_approved INTEGER DEFAULT 0 NOT NULL,
@@ -380,6 +381,7 @@ CREATE TABLE analysis_batches (
     model TEXT,
     cached BOOLEAN DEFAULT false NOT NULL,
     fingerprint TEXT,
+    split_from INTEGER,
     started_at TIMESTAMP WITH TIME ZONE,
     settled_at TIMESTAMP WITH TIME ZONE,
     PRIMARY KEY (run_id, batch_no),
@@ -388,6 +390,19 @@ CREATE TABLE analysis_batches (
     FOREIGN KEY(source_id) REFERENCES sources (id)
 );
 CREATE INDEX ix_analysis_batches_unsettled ON analysis_batches (run_id, batch_no) WHERE status IN ('waiting', 'running', 'failed');
+
+CREATE TABLE budget_reservations (
+    run_id UUID NOT NULL,
+    batch_no INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    state TEXT DEFAULT 'open' NOT NULL,
+    reserved_usd NUMERIC(20, 10) NOT NULL,
+    spent_usd NUMERIC(20, 10) DEFAULT 0 NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    PRIMARY KEY (run_id, batch_no, attempt),
+    CONSTRAINT ck_budget_reservations_state CHECK (state IN ('open', 'unknown')),
+    FOREIGN KEY(run_id) REFERENCES analysis_runs (id) ON DELETE CASCADE
+);
 
 CREATE TABLE model_calls (
     id UUID DEFAULT uuidv7() NOT NULL,
