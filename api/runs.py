@@ -14,7 +14,7 @@ from api.auth import Reader, Runner
 from api.dependencies import Api, Resources
 from api.idempotency import IdempotentRoute
 from api.paging import Page, PageQuery
-from db import batches, configuration, heartbeats, runs, windows
+from db import batches, budgets, configuration, heartbeats, runs, windows
 from db.configuration import Configuration, own_price
 from errors import Unprocessable
 from models.base import AwareTime, now
@@ -167,6 +167,7 @@ async def get_progress(run_id: UUID, _: Reader, resources: Api) -> RunProgress:
     """Where the run stands: figures from its row, and from its workflow what only that knows."""
     async with resources.database.transaction() as session:
         run = await runs.get(session, run_id)
+        reserved, unknown = await budgets.set_aside(session, run_id)
         worker_seen_at = await heartbeats.last_seen(session)
     report = None
     if run.status in ("running", "paused", "completed", "reviewed"):
@@ -189,6 +190,10 @@ async def get_progress(run_id: UUID, _: Reader, resources: Api) -> RunProgress:
         proposals_total=run.proposals_total,
         tokens_used=run.llm_tokens_used,
         cost_usd=run.cost_estimate,
+        budget_usd=run.options.get("budget_usd"),
+        budget_reserved_usd=reserved,
+        budget_unknown_usd=unknown,
+        next_probe_at=None if report is None else report.next_probe_at,
         eta_seconds=_eta(run, settled),
     )
 

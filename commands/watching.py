@@ -109,8 +109,18 @@ def describe(event: dict[str, Any]) -> str:
             what = f"{data['proposals_count']} proposals from batch {data['batch_no']}"
         case "batch_failed":
             what = f"batch {data['batch_no']} failed: {data['error']}"
+        case "batch_split":
+            what = f"batch {data['batch_no']} was too long for the model and is split"
         case "run_paused":
-            what = f"paused ({data['reason']})"
+            error = data.get("error")
+            what = f"paused ({data['reason']})" + (f": {error['message']} {error['hint']}" if error else "")
+        case "provider_probed":
+            what = "the provider answers again" if data["up"] else "the provider is still down"
+        case "limits_changed":
+            budget = "no budget" if data["budget_usd"] is None else f"budget {data['budget_usd']} USD"
+            what = f"new limits: concurrency {data['concurrency']}, {budget}"
+        case "command_refused":
+            what = f"refused {data['command']}: {data['code']}"
         case "run_failed":
             what = f"failed: {data['error']['message']} {data['error']['hint']}"
         case "run_completed":

@@ -69,6 +69,13 @@ async def account(session: AsyncSession, attempt: Attempt) -> Account:
     return Account(Decimal(spent or 0), Decimal(others), Decimal(unknown))
 
 
+async def set_aside(session: AsyncSession, run_id: UUID) -> tuple[Decimal, Decimal]:
+    """What is set aside for calls under way, and what counts as spent for calls whose usage is unknown."""
+    nobody = {"run": run_id, "batch_no": 0, "attempt": 0}
+    reserved, unknown = (await session.execute(_sums, nobody)).one()
+    return Decimal(reserved), Decimal(unknown)
+
+
 async def reserve(session: AsyncSession, attempt: Attempt, amount: Decimal, *, spent: Decimal) -> None:
     """Set `amount` aside for the attempt's next request, in place of what it had set aside for the one before.
     `spent` is what this attempt used so far and the run has not counted yet."""

@@ -197,6 +197,13 @@ class RunProgress(BaseModel):
     proposals_total: int
     tokens_used: int
     cost_usd: Dollars | None
+    budget_usd: Dollars | None
+    budget_reserved_usd: Dollars
+    """Set aside for calls under way."""
+    budget_unknown_usd: Dollars
+    """Counted as spent for calls whose usage nobody will know: they timed out or their worker died."""
+    next_probe_at: datetime | None
+    """When a provider that is down is asked again."""
     eta_seconds: float | None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from tests.guide.stand_in import stand_in_assignment
 from tests.support.model_server import ModelServer
 from tests.support.service import ROOT, Service, output_of, serving
 from tests.support.waiting import until
@@ -16,23 +17,6 @@ DOCKER_LOG = ROOT.parent / "shared" / "data" / "gitter-docker.txt"
 MEETING_LOG = ROOT.parent / "shared" / "data" / "irc-ubuntu-meeting-2010-11.txt"
 
 needs_data = pytest.mark.skipif(not DOCKER_LOG.exists(), reason="needs the conversations in ../shared/data")
-
-
-async def _stand_in(service: Service, model: ModelServer) -> str:
-    """An assignment at the model's stand-in."""
-    provider = await service.post(
-        "/providers",
-        {"name": "Stand-in", "type": "openai", "base_url": model.base_url, "api_key": "sk-test"},
-        status=201,
-    )
-    agent = await service.post(
-        "/agents",
-        {"name": "Stand-in", "provider_id": provider["id"], "model_name": "stand-in", "system_prompt": ""},
-        status=201,
-    )
-    task = await service.post("/task-configs", {"name": "Stand-in"}, status=201)
-    assignment = await service.post(f"/agents/{agent['id']}/tasks", {"task_id": task["id"]}, status=201)
-    return str(assignment["id"])
 
 
 async def _import(service: Service, path: Path, source: str) -> dict[str, Any]:
@@ -93,7 +77,7 @@ async def test_a_run_outlives_the_death_of_every_part(tmp_path: Path) -> None:
             body = {
                 "time_window_start": "2024-01-01T00:00:00Z",
                 "time_window_end": "2024-01-02T00:00:00Z",
-                "agent_assignment_id": await _stand_in(service, model),
+                "agent_assignment_id": await stand_in_assignment(service, model),
                 "options": {"max_batch_size": 10, "concurrency": 2},
             }
             run_id = (await service.post("/analysis/runs", body, status=201))["id"]
