@@ -111,6 +111,45 @@ async def test_a_rate_limit_costs_a_batch_no_attempt(operator: Operator, model: 
     assert model.stats().outcomes["rate_limited"] == 2
 
 
+async def test_a_rate_limit_that_names_no_time_is_waited_out_too(operator: Operator, model: ModelServer) -> None:
+    model.script(Rule("rate_limited", times=1))
+    await operator.messages(20)
+    run_id = await operator.started_run(await operator.assignment(model.base_url))
+    await operator.until(run_id, "completed")
+    await operator.check_books(run_id)
+    assert {batch.attempts for batch in await operator.batches(run_id)} == {1}
+
+
+async def test_a_call_that_hangs_is_given_up_and_asked_again(operator: Operator, model: ModelServer) -> None:
+    model.script(Rule("hang", calls=(2,)))
+    await operator.messages(30)
+    run_id = await operator.started_run(await operator.assignment(model.base_url, request_timeout_seconds=1.0))
+    await operator.until(run_id, "completed")
+    run = await operator.check_books(run_id)
+    assert (run.batches_completed, run.llm_requests) == (3, 4)
+
+
+async def test_an_answer_cut_off_at_its_limit_fails_its_batch_without_paying_again(
+    operator: Operator, model: ModelServer
+) -> None:
+    model.script(Rule("truncated", text="number 15"))
+    await operator.messages(30)
+    run_id = await operator.started_run(await operator.assignment(model.base_url))
+    await operator.until(run_id, "completed")
+    run = await operator.check_books(run_id)
+    assert (run.batches_completed, run.batches_failed, run.llm_requests) == (2, 1, 3)
+    error = (await operator.batches(run_id))[1].error
+    assert error is not None
+    assert "max_tokens" in error
+
+
+async def test_a_quota_that_is_used_up_from_the_start_fails_the_run(operator: Operator, model: ModelServer) -> None:
+    model.script(Rule("quota"))
+    run = await _failed(operator, model.base_url)
+    assert run.error_log is not None
+    assert run.error_log["code"] == "model_quota_exhausted"
+
+
 async def test_passing_server_errors_and_lost_connections_are_tried_again(
     operator: Operator, model: ModelServer
 ) -> None:
