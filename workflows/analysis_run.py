@@ -3,40 +3,21 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from workflows import contract, steps
+    from workflows.display import Display
+    from workflows.failures import describe
+    from workflows.inbox import Inbox, Ticket, answer
 
 T = TypeVar("T")
 
-_RUN_STATUS = SearchAttributeKey.for_keyword("RunStatus")
-_RUN_STAGE = SearchAttributeKey.for_keyword("RunStage")
-_PROJECT_NAME = SearchAttributeKey.for_keyword("ProjectName")
-_TRIGGER_TYPE = SearchAttributeKey.for_keyword("TriggerType")
-_BATCHES_FAILED = SearchAttributeKey.for_int("BatchesFailed")
-_PROPOSALS_PENDING = SearchAttributeKey.for_int("ProposalsPending")
-
 _LONGEST_PROBE_INTERVAL = timedelta(minutes=15)
-
-
-@dataclass
-class Ticket:
-    """A command in the inbox (None: only look at the row again), and how it went."""
-
-    command: contract.RunCommand | None
-    outcome: contract.CommandOutcome | None = None
-    failure: str | None = None
-
-    @property
-    def done(self) -> bool:
-        return self.outcome is not None or self.failure is not None
 
 
 @workflow.defn(name=contract.WORKFLOW_TYPE)
@@ -47,8 +28,8 @@ class AnalysisRun:
     def __init__(self, start: contract.RunInput) -> None:
         self._run = contract.RunRef(run_id=start.run_id)
         self._state = contract.RunState(phase="analysis", status="pending", stage="queued")
-        self._shown: dict[str, object] = {}
-        self._inbox: deque[Ticket] = deque()
+        self._display = Display()
+        self._inbox = Inbox()
         self._total = 0
         self._percent = 0
         self._next_probe: datetime | None = None
@@ -78,7 +59,7 @@ class AnalysisRun:
                 if not begun:
                     self._take(await steps.begin_run(self._opening()))
                     begun = True
-                    obeying = asyncio.create_task(self._obey())
+                    obeying = asyncio.create_task(self._inbox.obey(self._carry_out))
                     self._heed_cancel()
                 elif self._state.phase == "analysis":
                     await self._analyse()
@@ -86,7 +67,7 @@ class AnalysisRun:
                     await self._await_review()
                 else:
                     # A retry that came while the run was failing makes it go on.
-                    await self._settle_inbox()
+                    await self._inbox.empty()
                     if self._state.phase == "over":
                         break
             except (asyncio.CancelledError, ActivityError) as error:
@@ -96,10 +77,10 @@ class AnalysisRun:
                     if self._state.status == "cancelled":
                         raise asyncio.CancelledError from None
                 else:
-                    await self._end_failed(_describe(error))
+                    await self._end_failed(describe(error))
             except Exception as error:
                 # Left alone it would retry the workflow task for ever (sdk-python#432), and the row would say running.
-                await self._end_failed(_describe(error))
+                await self._end_failed(describe(error))
         if obeying is not None:
             obeying.cancel()
         if self._state.status == "failed":
@@ -108,10 +89,7 @@ class AnalysisRun:
 
     def _opening(self) -> contract.BeginRun:
         """How this execution begins: a retry that opened it is part of its beginning, not a command."""
-        retry = bool(self._inbox) and _is_retry(self._inbox[0])
-        if retry:
-            self._inbox.popleft().failure = "taken at the beginning"
-        return contract.BeginRun(run_id=self._run.run_id, retry=retry)
+        return contract.BeginRun(run_id=self._run.run_id, retry=self._inbox.take_opening_retry())
 
     # --- the analysis ---
 
@@ -213,9 +191,7 @@ class AnalysisRun:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            failure = contract.BatchFailure(
-                run_id=batch.run_id, batch_no=batch.batch_no, error=_describe(error).message
-            )
+            failure = contract.BatchFailure(run_id=batch.run_id, batch_no=batch.batch_no, error=describe(error).message)
             settled = await steps.fail_batch(failure, self._total)
         self._state.proposals_pending = settled.proposals_pending
         self._state.batches_failed = settled.batches_failed
@@ -274,25 +250,11 @@ class AnalysisRun:
         return info.is_continue_as_new_suggested() or (limit is not None and info.get_current_history_length() >= limit)
 
     async def _continue_as_new(self) -> None:
-        await self._settle_inbox()
+        await self._inbox.empty()
         if self._state.phase != "over" and not self._in_flight:
             workflow.continue_as_new(contract.RunInput(run_id=self._run.run_id))
 
-    async def _settle_inbox(self) -> None:
-        await workflow.wait_condition(lambda: not self._inbox and workflow.all_handlers_finished())
-
     # --- commands: signals and updates, one after another ---
-
-    async def _obey(self) -> None:
-        while True:
-            await workflow.wait_condition(lambda: bool(self._inbox))
-            ticket = self._inbox[0]
-            try:
-                await self._carry_out(ticket)
-            except ActivityError as error:
-                ticket.failure = _describe(error).message
-            finally:
-                self._inbox.popleft()
 
     async def _carry_out(self, ticket: Ticket) -> None:
         if ticket.command is None:
@@ -321,18 +283,7 @@ class AnalysisRun:
             budget_usd=changes.budget_usd,
             concurrency=changes.concurrency,
         )
-        ticket = Ticket(command)
-        self._inbox.append(ticket)
-        return ticket
-
-    async def _answer(self, ticket: Ticket) -> contract.RunState:
-        """Wait for a command and return the state it led to; a refusal is an error of the refusal's type."""
-        await workflow.wait_condition(lambda: ticket.done)
-        if ticket.outcome is None:
-            raise ApplicationError(ticket.failure or "The command failed.", type="command_failed")
-        if not ticket.outcome.accepted:
-            raise ApplicationError(ticket.outcome.detail or "Refused.", type=ticket.outcome.code)
-        return ticket.outcome.state
+        return self._inbox.put(command)
 
     async def _released(self) -> None:
         """Wait while the run is paused; tell the row once nothing is under way, and probe a provider that is down."""
@@ -409,15 +360,15 @@ class AnalysisRun:
 
     @workflow.signal(description="Decisions were made: read the row again.")
     def review_changed(self) -> None:
-        self._inbox.append(Ticket(None))
+        self._inbox.put(None)
 
     @workflow.update(description="Close the run and answer with its state, or with the refusal.")
     async def close_run(self) -> contract.RunState:
-        return await self._answer(self._put_command("close"))
+        return await answer(self._put_command("close"))
 
     @workflow.update(description="Change limits and answer with the state, or with the refusal.")
     async def change_limits(self, limits: contract.LimitsChange) -> contract.RunState:
-        return await self._answer(self._put_command("set_limits", limits=limits))
+        return await answer(self._put_command("set_limits", limits=limits))
 
     # --- what others see ---
 
@@ -454,33 +405,4 @@ class AnalysisRun:
     def _take(self, state: contract.RunState) -> None:
         """Believe the row, and show it in the Web UI."""
         self._state = state
-        attributes: list[tuple[SearchAttributeUpdate[Any], str, object]] = [
-            (_RUN_STATUS.value_set(state.status), "RunStatus", state.status),
-            (_RUN_STAGE.value_set(state.stage or ""), "RunStage", state.stage or ""),
-            (_PROJECT_NAME.value_set(state.project_name or ""), "ProjectName", state.project_name or ""),
-            (_TRIGGER_TYPE.value_set(state.trigger_type or ""), "TriggerType", state.trigger_type or ""),
-            (_BATCHES_FAILED.value_set(state.batches_failed), "BatchesFailed", state.batches_failed),
-            (_PROPOSALS_PENDING.value_set(state.proposals_pending), "ProposalsPending", state.proposals_pending),
-        ]
-        changed = [update for update, name, value in attributes if self._shown.get(name) != value]
-        if changed:
-            workflow.upsert_search_attributes(changed)
-            self._shown = {name: value for _, name, value in attributes}
-        reason = f" ({state.paused_reason})" if state.paused_reason else ""
-        workflow.set_current_details(
-            f"**{state.status}**{reason}, stage {state.stage or '-'}, {state.batches_created} batches"
-            f" ({state.batches_failed} failed), {state.proposals_pending} proposals pending"
-        )
-
-
-def _is_retry(ticket: Ticket) -> bool:
-    return ticket.command is not None and ticket.command.name == "retry_failed_batches"
-
-
-def _describe(error: BaseException) -> contract.ErrorInfo:
-    """The innermost cause that says something: an ActivityError's own text says nothing."""
-    cause: BaseException = error
-    while isinstance(cause, ActivityError) and cause.cause is not None:
-        cause = cause.cause
-    code = cause.type if isinstance(cause, ApplicationError) and cause.type else type(cause).__name__
-    return contract.ErrorInfo(code=code, message=str(cause)[:500])
+        self._display.show(state)
