@@ -20,6 +20,7 @@ from activities.lifecycle import LifecycleActivities
 from activities.prefiltering import PrefilteringActivities
 from activities.resources import Resources
 from activities.saving import SavingActivities
+from activities.validation import ValidationActivities
 from db import heartbeats
 from db.engine import Database, is_outage
 from db.vault import Vault
@@ -30,6 +31,7 @@ from settings import Settings
 from temporal_client import connect
 from workflows.analysis_run import AnalysisRun
 from workflows.contract import MODEL_QUEUE, QUEUE
+from workflows.provider_trial import ProviderTrial
 
 HEARTBEAT_SECONDS = 5.0
 RECONNECT_SECONDS = 1.0
@@ -69,7 +71,7 @@ def build_workers(client: Client, resources: Resources) -> list[Worker]:
             Worker(
                 client,
                 task_queue=QUEUE,
-                workflows=[AnalysisRun],
+                workflows=[AnalysisRun, ProviderTrial],
                 activities=run_activities(resources),
                 max_concurrent_activities=settings.worker_database_slots,
                 max_concurrent_workflow_tasks=16,
@@ -84,7 +86,11 @@ def build_workers(client: Client, resources: Resources) -> list[Worker]:
             Worker(
                 client,
                 task_queue=MODEL_QUEUE,
-                activities=[extraction.extract_proposals, extraction.probe_provider],
+                activities=[
+                    extraction.extract_proposals,
+                    extraction.probe_provider,
+                    ValidationActivities(resources).validate_provider,
+                ],
                 max_concurrent_activities=settings.worker_model_slots,
                 max_heartbeat_throttle_interval=LONGEST_THROTTLE,
                 default_heartbeat_throttle_interval=LONGEST_THROTTLE,

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.connections import connection_of
 from activities.questions import MAX_TOKENS_UNDER_BUDGET, Question, budget_of, may_call
 from activities.resources import Resources
 from analysis.budgets import affordable_tokens, least_tokens
@@ -19,7 +20,6 @@ from db.configuration import own_price
 from db.engine import is_outage
 from errors import FailureKind, ModelFailure
 from llm.extraction import CallRecord, ExtractionCall, extract
-from llm.providers import ProviderConnection, check_target
 from logs import logger
 from models.agent import LLMProvider
 from models.base import new_id, now
@@ -53,8 +53,7 @@ class Asking:
 
     def __init__(self, resources: Resources, ref: contract.BatchRef, *, holder: UUID, probing: bool = False) -> None:
         self._database = resources.database
-        self._vault = resources.vault
-        self._allow_private = resources.settings.allow_private_targets
+        self._resources = resources
         self._ref = ref
         self.holder = holder
         self.probing = probing
@@ -97,18 +96,8 @@ class Asking:
 
     async def _call(self, question: Question) -> ExtractionCall:
         provider, agent = question.provider, question.agent
-        if not provider.is_active:
-            raise ModelFailure("misconfigured", f"The provider {provider.name!r} is switched off.")
-        if provider.base_url is not None:
-            await check_target(provider.base_url, allow_private=self._allow_private)
         return ExtractionCall(
-            connection=ProviderConnection(
-                type=provider.type,
-                base_url=provider.base_url,
-                api_key=self._vault.decrypt(provider.api_key_encrypted),
-                output_mode=provider.output_mode,
-                request_timeout_seconds=provider.request_timeout_seconds,
-            ),
+            connection=await connection_of(provider, self._resources),
             model_name=agent["model_name"],
             prompt=question.prompt,
             messages=question.messages,

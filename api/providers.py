@@ -3,21 +3,24 @@
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, status
+from fastapi import APIRouter, Response, status
 
 from api.auth import Admin, Reader
 from api.configuration import page_of
 from api.dependencies import Api, Resources
 from api.idempotency import IdempotentRoute
 from api.paging import Page, PageQuery
-from api.schemas.provider import ProviderCreate, ProviderPatch, ProviderView
+from api.schemas.provider import ProviderCreate, ProviderPatch, ProviderTrial, ProviderView
 from api.targets import check_public
 from db.records import Records
+from errors import Unavailable
 from models.agent import LLMProvider
+from workflows import contract
 
 router = APIRouter(prefix="/providers", tags=["providers"], route_class=IdempotentRoute)
 _providers = Records(LLMProvider, "provider")
 
+TRIAL_SECONDS = 10.0
 _CONNECTION = frozenset({"type", "base_url", "api_key"})
 """Fields whose change makes an earlier validation worthless."""
 
@@ -56,6 +59,33 @@ async def change_provider(provider_id: UUID, body: ProviderPatch, _: Admin, reso
     async with resources.database.transaction() as session:
         row = await _providers.lock(session, provider_id)
         return ProviderView.of(await _providers.change(session, row, values))
+
+
+@router.post("/{provider_id}/validate")
+async def validate_provider(
+    provider_id: UUID, _: Admin, resources: Api, response: Response, body: ProviderTrial | None = None
+) -> ProviderView:
+    """Ask the provider about one harmless message, as a run would, and keep what came of it in `validation_status` and
+    `validation_error`. Replies 202 with `validating` where that takes more than some seconds, or no worker is there.
+
+    404 `provider_not_found`; 503 `temporal_unavailable`.
+    """
+    async with resources.database.transaction() as session:
+        row = await _providers.lock(session, provider_id)
+        before = row.validation_status
+        row.validation_status = "validating"
+    wish = contract.ProviderTrial(provider_id=provider_id, model_name=None if body is None else body.model_name)
+    try:
+        await resources.temporal.try_provider(wish, TRIAL_SECONDS)
+    except Unavailable:
+        async with resources.database.transaction() as session:
+            (await _providers.lock(session, provider_id)).validation_status = before
+        raise
+    async with resources.database.transaction() as session:
+        found = ProviderView.of(await _providers.get(session, provider_id))
+    if found.validation_status == "validating":
+        response.status_code = status.HTTP_202_ACCEPTED
+    return found
 
 
 @router.delete("/{provider_id}", status_code=status.HTTP_204_NO_CONTENT)

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import TypeVar
 from uuid import UUID
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import (
     SearchAttributeKey,
     SearchAttributePair,
@@ -58,6 +59,21 @@ class TemporalGateway:
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
+
+    async def try_provider(self, wish: contract.ProviderTrial, seconds: float) -> None:
+        """Have a worker try the provider, and wait for it so long; a trial under way is joined."""
+        client = await self._connected()
+        trial = client.start_workflow(
+            contract.TRIAL_TYPE,
+            wish,
+            id=contract.trial_id(wish.provider_id),
+            task_queue=contract.QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary="Trial of a provider",
+        )
+        handle = await _bounded(trial, CALL_SECONDS)
+        with suppress(TimeoutError, WorkflowFailureError, RPCError):
+            await asyncio.wait_for(handle.result(), seconds)
 
     async def progress(self, run_id: UUID) -> contract.ProgressReport | None:
         """What the run's workflow knows; None where it doesn't answer within a second."""

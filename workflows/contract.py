@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 WORKFLOW_TYPE = "AnalysisRun"
+TRIAL_TYPE = "ProviderTrial"
 QUEUE = "gleaner"
 """Workflows and activities on the database."""
 MODEL_QUEUE = "gleaner-model"
@@ -32,6 +33,18 @@ PausedReason = Literal["requested", "budget", "provider_unavailable"]
 def workflow_id(run_id: UUID) -> str:
     """The one workflow id of a run."""
     return f"analysis-run-{run_id}"
+
+
+def trial_id(provider_id: UUID) -> str:
+    """The workflow id of a provider's trial: one at a time."""
+    return f"provider-trial-{provider_id}"
+
+
+class ProviderTrial(BaseModel):
+    """Whom to try; with the model of an agent that uses it, unless one is named."""
+
+    provider_id: UUID
+    model_name: str | None = None
 
 
 class RunInput(BaseModel):

@@ -91,6 +91,14 @@ class ProviderPatch(Patch):
     request_timeout_seconds: Seconds | None = None
 
 
+class ProviderTrial(Body):
+    """With which model to try the provider; the one that an agent uses where none is named."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"model_name": "gpt-5-mini"}]})
+
+    model_name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None = None
+
+
 class ProviderView(BaseModel):
     """A provider; of its key only whether there is one."""
 
