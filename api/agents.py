@@ -26,11 +26,11 @@ async def list_agents(_: Reader, resources: Api, page: PageQuery) -> Page[AgentV
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-async def create_agent(body: AgentCreate, _: Admin, resources: Api) -> AgentView:
+async def create_agent(body: AgentCreate, actor: Admin, resources: Api) -> AgentView:
     """Add an agent. 400 `unknown_provider`; 409 `duplicate_name`."""
     async with resources.database.transaction() as session:
         await _check_provider(session, body.provider_id)
-        return AgentView.model_validate(await _agents.add(session, AgentConfig(**body.model_dump())))
+        return AgentView.model_validate(await _agents.add(session, AgentConfig(**body.model_dump()), actor))
 
 
 @router.get("/{agent_id}")
@@ -41,7 +41,7 @@ async def get_agent(agent_id: UUID, _: Reader, resources: Api) -> AgentView:
 
 
 @router.patch("/{agent_id}")
-async def change_agent(agent_id: UUID, body: AgentPatch, _: Admin, resources: Api) -> AgentView:
+async def change_agent(agent_id: UUID, body: AgentPatch, actor: Admin, resources: Api) -> AgentView:
     """Change the fields named. Runs that have begun keep the model and prompt that they began with.
 
     400 `unknown_provider`; 404 `agent_not_found`; 409 `duplicate_name`.
@@ -50,14 +50,14 @@ async def change_agent(agent_id: UUID, body: AgentPatch, _: Admin, resources: Ap
         row = await _agents.lock(session, agent_id)
         if body.provider_id is not None:
             await _check_provider(session, body.provider_id)
-        return AgentView.model_validate(await _agents.change(session, row, body.named()))
+        return AgentView.model_validate(await _agents.change(session, row, body.named(), actor))
 
 
 @router.delete("/{agent_id}", status_code=status.HTTP_204_NO_CONTENT)
-async def delete_agent(agent_id: UUID, _: Admin, resources: Api) -> None:
+async def delete_agent(agent_id: UUID, actor: Admin, resources: Api) -> None:
     """Remove an agent that is given no task configuration. 404 `agent_not_found`; 409 `in_use`."""
     async with resources.database.transaction() as session:
-        await _agents.remove(session, agent_id)
+        await _agents.remove(session, agent_id, actor)
 
 
 async def _check_provider(session: AsyncSession, provider_id: UUID) -> None:

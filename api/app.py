@@ -14,6 +14,7 @@ import logs
 from api import (
     agents,
     assignments,
+    audit,
     documentation,
     health,
     messages,
@@ -25,6 +26,7 @@ from api import (
     sources,
     stream,
     task_configs,
+    tasks,
     websocket,
     ws_tokens,
 )
@@ -39,6 +41,8 @@ _ROUTERS: tuple[APIRouter, ...] = (
     runs.router,
     stream.router,
     proposals.router,
+    tasks.router,
+    audit.router,
     providers.router,
     agents.router,
     task_configs.router,

@@ -39,7 +39,7 @@ async def list_tasks_of_agent(
 
 
 @router.post("/agents/{agent_id}/tasks", status_code=status.HTTP_201_CREATED)
-async def assign_task(agent_id: UUID, body: AssignmentCreate, _: Admin, resources: Api) -> AssignmentView:
+async def assign_task(agent_id: UUID, body: AssignmentCreate, actor: Admin, resources: Api) -> AssignmentView:
     """Give the agent a task configuration.
 
     400 `unknown_task_config`; 404 `agent_not_found`; 409 `duplicate_assignment`.
@@ -49,24 +49,24 @@ async def assign_task(agent_id: UUID, body: AssignmentCreate, _: Admin, resource
         kept = {"read": True, "key_share": True}
         if await session.get(TaskConfig, body.task_id, with_for_update=kept) is None:
             raise BadRequest("unknown_task_config", f"There is no task configuration {body.task_id}.")
-        return AssignmentView.model_validate(await assignments.assign(session, agent_id, body.task_id))
+        return AssignmentView.model_validate(await assignments.assign(session, agent_id, body.task_id, actor))
 
 
 @router.patch("/agents/{agent_id}/tasks/{task_id}")
 async def switch_task_of_agent(
-    agent_id: UUID, task_id: UUID, body: AssignmentPatch, _: Admin, resources: Api
+    agent_id: UUID, task_id: UUID, body: AssignmentPatch, actor: Admin, resources: Api
 ) -> AssignmentView:
     """Switch an assignment on or off; 404 `assignment_not_found`."""
     async with resources.database.transaction() as session:
-        changed = await assignments.switch(session, agent_id, task_id, is_active=body.is_active)
+        changed = await assignments.switch(session, agent_id, task_id, actor, is_active=body.is_active)
         return AssignmentView.model_validate(changed)
 
 
 @router.delete("/agents/{agent_id}/tasks/{task_id}", status_code=status.HTTP_204_NO_CONTENT)
-async def unassign_task(agent_id: UUID, task_id: UUID, _: Admin, resources: Api) -> None:
+async def unassign_task(agent_id: UUID, task_id: UUID, actor: Admin, resources: Api) -> None:
     """Take the task configuration from the agent. 404 `assignment_not_found`; 409 `in_use` where a run has it."""
     async with resources.database.transaction() as session:
-        await assignments.remove(session, agent_id, task_id)
+        await assignments.remove(session, agent_id, task_id, actor)
 
 
 async def _page(resources: Resources, page: PageRequest, wanted: list[ColumnElement[bool]]) -> Page[AssignmentView]:

@@ -77,6 +77,14 @@ async def list_messages(
     return page.of(views, total, key=lambda view: (view.sent_at, view.id))
 
 
+@router.get("/{message_id}")
+async def get_message(message_id: UUID, _: Reader, resources: Api) -> MessageView:
+    """The message; 404 `message_not_found`."""
+    async with resources.database.transaction() as session:
+        message, source = await message_search.get(session, message_id)
+    return MessageView.of(message, source)
+
+
 def _sorted(items: Sequence[JsonValue]) -> _Sorted:
     found = _Sorted()
     for index, item in enumerate(items):

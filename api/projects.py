@@ -27,10 +27,10 @@ async def list_projects(_: Reader, resources: Api, page: PageQuery) -> Page[Proj
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-async def create_project(body: ProjectCreate, _: Admin, resources: Api) -> ProjectView:
+async def create_project(body: ProjectCreate, actor: Admin, resources: Api) -> ProjectView:
     """Add a project, in version 1.0.0. 409 `duplicate_name`."""
     async with resources.database.transaction() as session:
-        return ProjectView.model_validate(await _projects.add(session, ProjectConfig(**body.model_dump())))
+        return ProjectView.model_validate(await _projects.add(session, ProjectConfig(**body.model_dump()), actor))
 
 
 @router.get("/{project_id}")
@@ -41,7 +41,7 @@ async def get_project(project_id: UUID, _: Reader, resources: Api) -> ProjectVie
 
 
 @router.patch("/{project_id}")
-async def change_project(project_id: UUID, body: ProjectPatch, _: Admin, resources: Api) -> ProjectView:
+async def change_project(project_id: UUID, body: ProjectPatch, actor: Admin, resources: Api) -> ProjectView:
     """Change the fields named. New keywords, glossary, components or priority rules raise the minor version.
 
     404 `project_not_found`; 409 `duplicate_name`.
@@ -51,14 +51,14 @@ async def change_project(project_id: UUID, body: ProjectPatch, _: Admin, resourc
         row = await _projects.lock(session, project_id)
         if any(name in values and values[name] != getattr(row, name) for name in _VERSIONED):
             values["version"] = next_minor(row.version)
-        return ProjectView.model_validate(await _projects.change(session, row, values))
+        return ProjectView.model_validate(await _projects.change(session, row, values, actor))
 
 
 @router.delete("/{project_id}", status_code=status.HTTP_204_NO_CONTENT)
-async def delete_project(project_id: UUID, _: Admin, resources: Api) -> None:
+async def delete_project(project_id: UUID, actor: Admin, resources: Api) -> None:
     """Remove a project without runs, proposals and tasks. 404 `project_not_found`; 409 `in_use`."""
     async with resources.database.transaction() as session:
-        await _projects.remove(session, project_id)
+        await _projects.remove(session, project_id, actor)
 
 
 def next_minor(version: str) -> str:

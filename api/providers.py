@@ -32,12 +32,12 @@ async def list_providers(_: Reader, resources: Api, page: PageQuery) -> Page[Pro
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-async def create_provider(body: ProviderCreate, _: Admin, resources: Api) -> ProviderView:
+async def create_provider(body: ProviderCreate, actor: Admin, resources: Api) -> ProviderView:
     """Add a provider. 409 `duplicate_name`; 422 `private_target` where `base_url` isn't public and has to be,
     `secret_key_missing` where the service can't encrypt a key."""
     values = _row_values(resources, body)
     async with resources.database.transaction() as session:
-        return ProviderView.of(await _providers.add(session, LLMProvider(**values)))
+        return ProviderView.of(await _providers.add(session, LLMProvider(**values), actor))
 
 
 @router.get("/{provider_id}")
@@ -48,7 +48,7 @@ async def get_provider(provider_id: UUID, _: Reader, resources: Api) -> Provider
 
 
 @router.patch("/{provider_id}")
-async def change_provider(provider_id: UUID, body: ProviderPatch, _: Admin, resources: Api) -> ProviderView:
+async def change_provider(provider_id: UUID, body: ProviderPatch, actor: Admin, resources: Api) -> ProviderView:
     """Change the fields named. The connection is live: runs under way use it as it now is.
 
     404 `provider_not_found`; 409 `duplicate_name`; 422 like a create.
@@ -58,7 +58,7 @@ async def change_provider(provider_id: UUID, body: ProviderPatch, _: Admin, reso
         values |= {"validation_status": "pending", "validation_error": None, "validated_at": None}
     async with resources.database.transaction() as session:
         row = await _providers.lock(session, provider_id)
-        return ProviderView.of(await _providers.change(session, row, values))
+        return ProviderView.of(await _providers.change(session, row, values, actor))
 
 
 @router.post("/{provider_id}/validate")
@@ -89,10 +89,10 @@ async def validate_provider(
 
 
 @router.delete("/{provider_id}", status_code=status.HTTP_204_NO_CONTENT)
-async def delete_provider(provider_id: UUID, _: Admin, resources: Api) -> None:
+async def delete_provider(provider_id: UUID, actor: Admin, resources: Api) -> None:
     """Remove a provider that no agent uses. 404 `provider_not_found`; 409 `in_use`."""
     async with resources.database.transaction() as session:
-        await _providers.remove(session, provider_id)
+        await _providers.remove(session, provider_id, actor)
 
 
 def _row_values(resources: Resources, body: ProviderCreate | ProviderPatch) -> dict[str, Any]:

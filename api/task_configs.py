@@ -14,7 +14,7 @@ from db.records import Records
 from models.agent import TaskConfig
 
 router = APIRouter(prefix="/task-configs", tags=["task configurations"], route_class=IdempotentRoute)
-_tasks = Records(TaskConfig, "task config")
+_tasks = Records(TaskConfig, "task_config")
 
 
 @router.get("")
@@ -24,10 +24,10 @@ async def list_task_configs(_: Reader, resources: Api, page: PageQuery) -> Page[
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-async def create_task_config(body: TaskConfigCreate, _: Admin, resources: Api) -> TaskConfigView:
+async def create_task_config(body: TaskConfigCreate, actor: Admin, resources: Api) -> TaskConfigView:
     """Add a task configuration. 409 `duplicate_name`."""
     async with resources.database.transaction() as session:
-        return TaskConfigView.model_validate(await _tasks.add(session, TaskConfig(**body.model_dump())))
+        return TaskConfigView.model_validate(await _tasks.add(session, TaskConfig(**body.model_dump()), actor))
 
 
 @router.get("/{task_id}")
@@ -38,15 +38,15 @@ async def get_task_config(task_id: UUID, _: Reader, resources: Api) -> TaskConfi
 
 
 @router.patch("/{task_id}")
-async def change_task_config(task_id: UUID, body: TaskConfigPatch, _: Admin, resources: Api) -> TaskConfigView:
+async def change_task_config(task_id: UUID, body: TaskConfigPatch, actor: Admin, resources: Api) -> TaskConfigView:
     """Change the fields named. Runs that have begun keep what they began with. 404; 409 `duplicate_name`."""
     async with resources.database.transaction() as session:
         row = await _tasks.lock(session, task_id)
-        return TaskConfigView.model_validate(await _tasks.change(session, row, body.named()))
+        return TaskConfigView.model_validate(await _tasks.change(session, row, body.named(), actor))
 
 
 @router.delete("/{task_id}", status_code=status.HTTP_204_NO_CONTENT)
-async def delete_task_config(task_id: UUID, _: Admin, resources: Api) -> None:
+async def delete_task_config(task_id: UUID, actor: Admin, resources: Api) -> None:
     """Remove a task configuration that no agent is given. 404 `task_config_not_found`; 409 `in_use`."""
     async with resources.database.transaction() as session:
-        await _tasks.remove(session, task_id)
+        await _tasks.remove(session, task_id, actor)

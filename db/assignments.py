@@ -9,8 +9,10 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import Select
 
+from db import audit
 from db.records import conflicts
 from errors import NotFound
+from models.actor import Actor
 from models.agent import AgentConfig, AgentTaskAssignment, LLMProvider, TaskConfig
 
 
@@ -72,29 +74,40 @@ async def count(session: AsyncSession, wanted: list[ColumnElement[bool]]) -> int
     return (await session.exec(select(func.count()).select_from(_joined().where(*wanted).subquery()))).one()
 
 
-async def assign(session: AsyncSession, agent_id: UUID, task_id: UUID) -> Assigned:
+async def assign(session: AsyncSession, agent_id: UUID, task_id: UUID, actor: Actor) -> Assigned:
     """409 `duplicate_assignment`. The agent and the task configuration must be there."""
     row = AgentTaskAssignment(agent_id=agent_id, task_id=task_id)
     session.add(row)
     with conflicts("assignment", duplicate="duplicate_assignment"):
         await session.flush()
+    audit.write(session, actor, "create", "assignment", row.id, before=None, after=_audited(row))
     return await _shown(session, row)
 
 
-async def switch(session: AsyncSession, agent_id: UUID, task_id: UUID, *, is_active: bool | None) -> Assigned:
+async def switch(
+    session: AsyncSession, agent_id: UUID, task_id: UUID, actor: Actor, *, is_active: bool | None
+) -> Assigned:
     """Switch it on or off (None leaves it); 404 `assignment_not_found`."""
     row = await _locked(session, agent_id, task_id)
-    if is_active is not None:
+    if is_active is not None and is_active != row.is_active:
+        before = _audited(row)
         row.is_active = is_active
         await session.flush()
+        audit.write(session, actor, "edit", "assignment", row.id, before=before, after=_audited(row))
     return await _shown(session, row)
 
 
-async def remove(session: AsyncSession, agent_id: UUID, task_id: UUID) -> None:
+async def remove(session: AsyncSession, agent_id: UUID, task_id: UUID, actor: Actor) -> None:
     """404 `assignment_not_found`; 409 `in_use` where a run was created with it."""
-    await session.delete(await _locked(session, agent_id, task_id))
+    row = await _locked(session, agent_id, task_id)
+    await session.delete(row)
     with conflicts("assignment"):
         await session.flush()
+    audit.write(session, actor, "delete", "assignment", row.id, before=_audited(row), after=None)
+
+
+def _audited(row: AgentTaskAssignment) -> dict[str, object]:
+    return {"agent_id": row.agent_id, "task_id": row.task_id, "is_active": row.is_active}
 
 
 async def _locked(session: AsyncSession, agent_id: UUID, task_id: UUID) -> AgentTaskAssignment:

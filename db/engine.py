@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from copy import copy
 from typing import Self
 
 import asyncpg
@@ -63,6 +64,7 @@ class Database:
                 },
             },
         )
+        self._rehearses = False
         self._sessions = async_sessionmaker(self.engine, class_=Session, expire_on_commit=False)
 
     @classmethod
@@ -78,8 +80,17 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """A session in one transaction: committed at the end, rolled back on any error."""
-        async with self._sessions() as session, session.begin():
+        async with self._sessions() as session, session.begin() as transaction:
             yield session
+            if self._rehearses:
+                await session.flush()
+                await transaction.rollback()
+
+    def rehearsal(self) -> "Database":
+        """The same database, in which every transaction goes all the way and is then rolled back."""
+        rehearsal = copy(self)
+        rehearsal._rehearses = True
+        return rehearsal
 
     async def close(self) -> None:
         await self.engine.dispose()

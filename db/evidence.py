@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func
-from sqlalchemy.orm import aliased
+from sqlalchemy import TextClause, func, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -28,34 +27,42 @@ async def above(session: AsyncSession, proposal: TaskProposal) -> list[TaskPropo
     return found
 
 
+_TREE = """
+    WITH RECURSIVE tree (id) AS (
+        SELECT id FROM task_proposals WHERE {root}
+        UNION
+        SELECT part.id FROM task_proposals AS part JOIN tree ON part.merged_into_id = tree.id
+    )
+"""
+# UNION drops what is there already: what was merged into an approved proposal names both the proposal and its task.
+_IN_ORDER = """
+    SELECT task_proposals.* FROM task_proposals JOIN tree USING (id)
+    ORDER BY status <> 'approved', reviewed_at, id
+"""
+_parts = text(_TREE.format(root="merged_into_id = :id") + _IN_ORDER)
+_reports = text(_TREE.format(root="task_id = :id") + _IN_ORDER)
+_count_reports = text(_TREE.format(root="task_id = :id") + "SELECT count(*) FROM tree")  # noqa: S608 - constants
+
+
 async def parts(session: AsyncSession, proposal_id: UUID) -> list[TaskProposal]:
     """All that was merged into the proposal, in the order of the merges."""
-    tree = (
-        select(col(TaskProposal.id)).where(col(TaskProposal.merged_into_id) == proposal_id).cte("parts", recursive=True)
-    )
-    below = aliased(TaskProposal)
-    tree = tree.union_all(select(col(below.id)).join(tree, col(below.merged_into_id) == tree.c.id))
-    return await _rows(session, select(tree.c.id))
+    return await _proposals(session, _parts, proposal_id)
 
 
 async def reports(session: AsyncSession, task_id: UUID) -> list[TaskProposal]:
     """The proposals that report the task: the approved one first, then all that was merged, in the order of the
     merges."""
-    tree = select(col(TaskProposal.id)).where(col(TaskProposal.task_id) == task_id).cte("parts", recursive=True)
-    below = aliased(TaskProposal)
-    # UNION, because what was merged into an approved proposal names both the proposal and the task.
-    tree = tree.union(select(col(below.id)).join(tree, col(below.merged_into_id) == tree.c.id))
-    return await _rows(session, select(tree.c.id))
+    return await _proposals(session, _reports, task_id)
 
 
-async def _rows(session: AsyncSession, ids: Any) -> list[TaskProposal]:
-    query = (
-        select(TaskProposal)
-        .where(col(TaskProposal.id).in_(ids))
-        .order_by(col(TaskProposal.status) != "approved", col(TaskProposal.reviewed_at), col(TaskProposal.id))
-        .execution_options(populate_existing=True)
-    )
-    return list((await session.exec(query)).all())
+async def count_reports(session: AsyncSession, task_id: UUID) -> int:
+    counted: int = (await session.execute(_count_reports, {"id": task_id})).scalar_one()
+    return counted
+
+
+async def _proposals(session: AsyncSession, query: TextClause, root_id: UUID) -> list[TaskProposal]:
+    rows = select(TaskProposal).from_statement(query).execution_options(populate_existing=True)
+    return list((await session.execute(rows, {"id": root_id})).scalars().all())
 
 
 async def was_merged_into(session: AsyncSession, task_id: UUID) -> bool:

@@ -11,7 +11,9 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db import audit
 from errors import Conflict, NotFound
+from models.actor import LOCAL, Actor
 from models.base import now
 from models.service import ApiKey
 from models.values import Scope
@@ -29,7 +31,12 @@ class NewKey:
 
 
 async def create(
-    session: AsyncSession, name: str, scopes: Sequence[Scope], *, expires_at: datetime | None = None
+    session: AsyncSession,
+    name: str,
+    scopes: Sequence[Scope],
+    *,
+    expires_at: datetime | None = None,
+    actor: Actor = LOCAL,
 ) -> NewKey:
     """Make a key of 256 random bits."""
     secret = _PREFIX + secrets.token_urlsafe(32)
@@ -42,6 +49,7 @@ async def create(
     )
     session.add(row)
     await session.flush()
+    audit.write(session, actor, "create", "api_key", row.id, before=None, after=_audited(row))
     return NewKey(row, secret)
 
 
@@ -51,7 +59,7 @@ async def listed(session: AsyncSession) -> list[ApiKey]:
     return list((await session.exec(query)).all())
 
 
-async def revoke(session: AsyncSession, which: str) -> ApiKey:
+async def revoke(session: AsyncSession, which: str, *, actor: Actor = LOCAL) -> ApiKey:
     """End the key of this id, or of the prefix that the list shows; ending it twice changes nothing.
 
     404 `key_not_found`; 409 `key_ambiguous` where the prefix is of several.
@@ -62,9 +70,16 @@ async def revoke(session: AsyncSession, which: str) -> ApiKey:
         raise NotFound("key_not_found", f"There is no key {which}.")
     if len(found) > 1:
         raise Conflict("key_ambiguous", f"{len(found)} keys begin with {which}; name one by its id.")
-    if found[0].revoked_at is None:
-        found[0].revoked_at = now()
-    return found[0]
+    [row] = found
+    if row.revoked_at is None:
+        before = _audited(row)
+        row.revoked_at = now()
+        audit.write(session, actor, "revoke", "api_key", row.id, before=before, after=_audited(row))
+    return row
+
+
+def _audited(row: ApiKey) -> dict[str, object]:
+    return row.model_dump(include={"name", "prefix", "scopes", "expires_at", "revoked_at"})
 
 
 async def find(session: AsyncSession, secret: str) -> ApiKey | None:

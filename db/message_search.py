@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, func, tuple_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from errors import NotFound
 from models.message import Message
 from models.source import Source
 
@@ -54,6 +55,15 @@ async def listed(
     if after is not None:
         query = query.where(tuple_(*order) < after)
     return list((await session.exec(query)).all())
+
+
+async def get(session: AsyncSession, message_id: UUID) -> tuple[Message, str]:
+    """The message with its source's name; 404 `message_not_found`."""
+    query = select(Message, Source.name).join(Source, col(Source.id) == col(Message.source_id))
+    found = (await session.exec(query.where(col(Message.id) == message_id))).one_or_none()
+    if found is None:
+        raise NotFound("message_not_found", f"There is no message {message_id}.")
+    return found
 
 
 async def count(session: AsyncSession, wanted: Wanted) -> int:

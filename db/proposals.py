@@ -12,7 +12,7 @@ from errors import NotFound
 from models.message import Message
 from models.proposal import TaskProposal
 from models.task import Task
-from models.values import ProposalStatus
+from models.values import Category, ProposalStatus
 
 Sort = Literal["confidence", "created_at"]
 
@@ -34,7 +34,10 @@ def conditions(
     run_id: UUID | None = None,
     status: ProposalStatus | None = None,
     min_confidence: float | None = None,
+    max_confidence: float | None = None,
     project_config_id: UUID | None = None,
+    category: Category | None = None,
+    reviewed_by: str | None = None,
 ) -> list[ColumnElement[bool]]:
     """What a list is filtered by; None filters nothing."""
     wanted: list[ColumnElement[bool]] = []
@@ -44,9 +47,25 @@ def conditions(
         wanted.append(col(TaskProposal.status) == status)
     if min_confidence is not None:
         wanted.append(col(TaskProposal.confidence) >= min_confidence)
+    if max_confidence is not None:
+        wanted.append(col(TaskProposal.confidence) <= max_confidence)
     if project_config_id is not None:
         wanted.append(col(TaskProposal.project_config_id) == project_config_id)
+    if category is not None:
+        wanted.append(col(TaskProposal.proposed_category) == category)
+    if reviewed_by is not None:
+        wanted.append(col(TaskProposal.reviewed_by) == reviewed_by)
     return wanted
+
+
+def pending() -> ColumnElement[bool]:
+    """Those that wait for a decision."""
+    return col(TaskProposal.status) == "pending"
+
+
+def decided() -> ColumnElement[bool]:
+    """Those whose decision can be undone."""
+    return col(TaskProposal.status).in_(("approved", "rejected", "merged"))
 
 
 async def listed(
@@ -85,3 +104,9 @@ async def similar_tasks(session: AsyncSession, proposal: TaskProposal) -> list[T
     if proposal.similar_task_id is None:
         return []
     return list((await session.exec(select(Task).where(col(Task.id) == proposal.similar_task_id))).all())
+
+
+async def messages_of(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, Message]:
+    """The messages with these ids that are still there."""
+    rows = (await session.exec(select(Message).where(col(Message.id).in_(ids)))).all()
+    return {row.id: row for row in rows}

@@ -177,7 +177,7 @@ async def recount_reports(session: AsyncSession, task: Task, actor: Actor, actio
 
 async def _reports(session: AsyncSession, task: Task) -> int:
     await session.flush()
-    return len(await evidence.reports(session, task.id))
+    return await evidence.count_reports(session, task.id)
 
 
 def _apply(session: AsyncSession, task: Task, changes: Mapping[str, Any], actor: Actor, action: str) -> None:

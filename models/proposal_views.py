@@ -54,11 +54,13 @@ class ProposalView(BaseModel):
     similarity_type: SimilarityType
     status: ProposalStatus
     task_id: UUID | None
+    merged_into_id: UUID | None
     review_action: ReviewAction | None
     reject_reason: RejectReason | None
     review_notes: str | None
     reviewed_by: str | None
     reviewed_at: datetime | None
+    edited_at: datetime | None
     created_at: datetime
     version: int
     model: str
