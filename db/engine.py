@@ -46,7 +46,7 @@ class Session(AsyncSession):
 class Database:
     """The engine and its transactions. Rows stay readable after commit."""
 
-    def __init__(self, dsn: str, *, pool_size: int = 10) -> None:
+    def __init__(self, dsn: str, *, pool_size: int = 10, connect_seconds: float = 5.0) -> None:
         self.dsn = dsn
         self.engine: AsyncEngine = create_async_engine(
             async_url(dsn),
@@ -56,7 +56,7 @@ class Database:
             pool_pre_ping=True,
             pool_timeout=30,
             connect_args={
-                "timeout": 5,
+                "timeout": connect_seconds,
                 "server_settings": {
                     "application_name": "gleaner",
                     "timezone": "UTC",
