@@ -84,6 +84,7 @@ class Database:
             yield session
             if self._rehearses:
                 await session.flush()
+                session.expunge_all()  # the rollback would empty the rows that the caller has in hand
                 await transaction.rollback()
 
     def rehearsal(self) -> "Database":

@@ -40,6 +40,10 @@ class ServedApi:
     async def patch(self, path: str, body: Any, *, status: int = 200, **headers: str) -> Any:
         return _json(await self.http.patch(path, json=body, headers=headers), status)
 
+    async def patch_version(self, path: str, body: Any, version: int | str, *, status: int = 200) -> Any:
+        """Change what the caller saw in this version, or under this tag."""
+        return _json(await self.http.patch(path, json=body, headers={"If-Match": str(version)}), status)
+
     async def delete(self, path: str, *, status: int = 204) -> Any:
         return _json(await self.http.delete(path), status)
 
