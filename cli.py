@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from commands import data, keys, runs, service, stack
+from commands import data, keys, review, runs, service, stack
 
 app = typer.Typer(
     name="gleaner",
@@ -26,6 +26,7 @@ app.add_typer(keys.app, name="keys")
 app.command()(runs.run)
 app.command()(runs.runs)
 app.command()(runs.watch)
+app.command()(review.review)
 
 
 def main() -> None:

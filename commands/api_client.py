@@ -11,7 +11,11 @@ from settings import Settings
 
 
 class ApiError(Exception):
-    """The API refused, or doesn't answer; the text is for a person."""
+    """The API refused, or doesn't answer; the text is for a person. `code` is the problem's, None without one."""
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class ApiClient:
@@ -39,8 +43,12 @@ class ApiClient:
     def get(self, path: str, **query: object) -> Any:
         return self._call("GET", path, params={name: value for name, value in query.items() if value is not None})
 
-    def post(self, path: str, body: object | None = None) -> Any:
-        return self._call("POST", path, json={} if body is None else body)
+    def post(self, path: str, body: object | None = None, *, version: int | None = None) -> Any:
+        """With `version` only if that is still the present one."""
+        return self._call("POST", path, json={} if body is None else body, headers=_if_match(version))
+
+    def patch(self, path: str, body: object, *, version: int) -> Any:
+        return self._call("PATCH", path, json=body, headers=_if_match(version))
 
     def pages(self, path: str, **query: object) -> Iterator[Any]:
         """Every item of a list, page by page."""
@@ -65,15 +73,23 @@ class ApiClient:
         except httpx.HTTPError as error:
             raise ApiError(f"The API at {self.base_url} does not answer ({type(error).__name__}).") from error
         if reply.is_error:
-            raise ApiError(_problem(reply))
+            raise _refusal(reply)
         return reply.json() if reply.content else None
 
 
-def _problem(reply: httpx.Response) -> str:
+def _if_match(version: int | None) -> dict[str, str]:
+    return {} if version is None else {"If-Match": str(version)}
+
+
+def _refusal(reply: httpx.Response) -> ApiError:
     try:
         problem = reply.json()
     except ValueError:
-        return f"The API answered {reply.status_code}."
+        return ApiError(f"The API answered {reply.status_code}.")
+    return ApiError(_told(reply, problem), problem.get("code"))
+
+
+def _told(reply: httpx.Response, problem: dict[str, Any]) -> str:
     details = [f"  {error.get('field', '')}: {error.get('message', '')}" for error in problem.get("errors", [])]
     return "\n".join(
         [f"{problem.get('detail', reply.status_code)} ({problem.get('code', reply.status_code)})", *details]

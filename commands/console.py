@@ -1,6 +1,7 @@
 """How commands speak: tables and progress for people, JSON for programs, errors on stderr."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
@@ -9,8 +10,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
+
+
+def plain(text: str) -> str:
+    """The text without what a terminal would obey: people and models write what they like."""
+    return _CONTROLS.sub("\ufffd", text.replace("\r\n", "\n"))
 
 
 def say(line: str) -> None:
@@ -26,7 +34,7 @@ def show_json(value: object) -> None:
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(*columns, title=title, title_justify="left", show_lines=False)
     for row in rows:
-        table.add_row(*(cell.replace("[", r"\[") for cell in row))
+        table.add_row(*(plain(cell).replace("[", r"\[") for cell in row))
     out.print(table)
 
 

@@ -7,8 +7,8 @@ import typer
 
 from commands import console
 from commands.api_client import ApiClient, ApiError
+from commands.api_session import api_session
 from commands.watching import watch as watch_run
-from settings import get_settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -24,7 +24,7 @@ def run(
     """Create a run over a time window and start it."""
     for option, value in (("--from", start), ("--to", end)):
         _check_time(option, value)
-    with _api() as api:
+    with api_session() as api:
         created = _create(api, start, end, project, assignment)
         api.post(f"/analysis/runs/{created['id']}/start")
         if watch:
@@ -41,7 +41,7 @@ def runs(
     as_json: Json = False,
 ) -> None:
     """List the newest runs."""
-    with _api() as api:
+    with api_session() as api:
         page = api.get("/analysis/runs", status=status, limit=limit)
     if as_json:
         console.show_json(page)
@@ -55,21 +55,8 @@ def runs(
 
 def watch(run_id: str, as_json: Json = False) -> None:
     """Follow a run until it settles: completed, failed, cancelled or closed."""
-    with _api() as api:
+    with api_session() as api:
         _end(watch_run(api, run_id, as_json=as_json))
-
-
-class _api:  # noqa: N801 - used as a context manager, like a function
-    """An API client whose errors end the command with 1."""
-
-    def __enter__(self) -> ApiClient:
-        self._client = ApiClient(get_settings())
-        return self._client
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self._client.__exit__(None, None, None)
-        if isinstance(error, ApiError):
-            console.fail(str(error))
 
 
 def _check_time(option: str, value: str) -> None:
