@@ -32,7 +32,9 @@ def show_json(value: object) -> None:
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    table = Table(*columns, title=title, title_justify="left", show_lines=False)
+    table = Table(title=title, title_justify="left", show_lines=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, no_wrap=number == 0)  # an id that is cut can't be copied
     for row in rows:
         table.add_row(*(plain(cell).replace("[", r"\[") for cell in row))
     out.print(table)

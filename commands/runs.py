@@ -18,6 +18,8 @@ def run(
     end: Annotated[str, typer.Option("--to", help="End of the window; itself not part of it.")],
     project: Annotated[str | None, typer.Option(help="The project's name.")] = None,
     assignment: Annotated[str | None, typer.Option(help="Id of the agent assignment; default: the first one.")] = None,
+    budget: Annotated[str | None, typer.Option(help="US dollars that the run may spend.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, max=100, help="Model calls at once.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Follow the run until it settles.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -25,7 +27,8 @@ def run(
     for option, value in (("--from", start), ("--to", end)):
         _check_time(option, value)
     with api_session() as api:
-        created = _create(api, start, end, project, assignment)
+        options = {"budget_usd": budget, "concurrency": concurrency}
+        created = _create(api, start, end, project, assignment, options)
         api.post(f"/analysis/runs/{created['id']}/start")
         if watch:
             _end(watch_run(api, created["id"], as_json=as_json))
@@ -68,11 +71,14 @@ def _check_time(option: str, value: str) -> None:
         console.misused(f"{option}: {value!r} has no offset; write {value}Z for UTC.")
 
 
-def _create(api: ApiClient, start: str, end: str, project: str | None, assignment: str | None) -> dict[str, Any]:
+def _create(
+    api: ApiClient, start: str, end: str, project: str | None, assignment: str | None, options: dict[str, Any]
+) -> dict[str, Any]:
     body: dict[str, Any] = {
         "time_window_start": start,
         "time_window_end": end,
         "agent_assignment_id": assignment or _first_assignment(api),
+        "options": {name: value for name, value in options.items() if value is not None},
     }
     if project is not None:
         body["project_config_id"] = _project_id(api, project)

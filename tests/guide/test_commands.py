@@ -37,6 +37,14 @@ async def test_a_time_without_an_offset_is_wrong_usage(environment: dict[str, st
     assert "no offset" in await output_of(["run", *window], environment, status=2)
 
 
+async def test_a_run_takes_its_limits_from_the_command_line(service: Service, environment: dict[str, str]) -> None:
+    window = ["--from", "2024-08-11T00:00:00Z", "--to", "2024-08-12T00:00:00Z"]
+    limits = ["--budget", "2.50", "--concurrency", "3"]
+    created = json.loads(await output_of(["run", *window, *limits, "--json"], environment))
+    assert (created["options"]["budget_usd"], created["options"]["concurrency"]) == ("2.50", 3)
+    assert "budget_usd" in await output_of(["run", *window, "--budget", "much"], environment, status=1)
+
+
 async def test_runs_lists_as_json(service: Service, environment: dict[str, str]) -> None:
     run_id = await completed_run(service, "2024-09-01")
     page = json.loads(await output_of(["runs", "--json"], environment))
