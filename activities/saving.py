@@ -7,7 +7,7 @@ from activities.resources import Resources
 from analysis.prefilter import matched_keywords
 from analysis.prompts import refs_of
 from analysis.proposals import AnswerInvalidError, ProposalDraft, parse_answer
-from db import answers, batches, runs
+from db import answers, batches, proposals, runs
 from errors import Conflict
 from logs import logger
 from models.conversation import ChatMessage
@@ -38,10 +38,11 @@ class SavingActivities:
                 settling = await batches.lock_unsettled(held, ref.batch_no)
                 if settling is not None:
                     texts = {message.id: message.text for message in messages}
-                    session.add_all(
+                    found = [
                         _row(held.run, settling, ordinal, draft, " ".join(texts[i] for i in draft.source_message_ids))
                         for ordinal, draft in enumerate(drafts, 1)
-                    )
+                    ]
+                    proposals.add(session, found)
                     await batches.settle(held, settling, proposals=len(drafts))
                 settled = _settled(held.run, settling, len(drafts))
         if settled.counted:

@@ -1,6 +1,6 @@
 """Proposals found."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -8,13 +8,32 @@ from sqlalchemy import ColumnElement, func, tuple_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db import audit
 from errors import NotFound
+from models.actor import Actor
 from models.message import Message
 from models.proposal import TaskProposal
 from models.task import Task
 from models.values import Category, ProposalStatus
 
 Sort = Literal["confidence", "created_at"]
+
+_AUDITED = (
+    "status",
+    "task_id",
+    "merged_into_id",
+    "reject_reason",
+    "review_notes",
+    "proposed_title",
+    "proposed_description",
+    "proposed_priority",
+    "proposed_category",
+    "proposed_tags",
+    "proposed_assignee",
+    "due_date",
+    "project_config_id",
+    "message_count",
+)
 
 
 def not_found(proposal_id: UUID) -> NotFound:
@@ -27,6 +46,19 @@ async def get(session: AsyncSession, proposal_id: UUID) -> TaskProposal:
     if proposal is None:
         raise not_found(proposal_id)
     return proposal
+
+
+def add(session: AsyncSession, found: Iterable[TaskProposal]) -> None:
+    """Store what models found; in the audit it is they who made it."""
+    for proposal in found:
+        session.add(proposal)
+        actor = Actor.model(proposal.model)
+        audit.write(session, actor, "create", "proposal", proposal.id, before=None, after=audited(proposal))
+
+
+def audited(proposal: TaskProposal) -> dict[str, object]:
+    """What the audit tells of a proposal."""
+    return {name: getattr(proposal, name) for name in _AUDITED}
 
 
 def conditions(

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from db import audit, evidence, proposals, runs, transitions
 from db.engine import Database
+from db.proposals import audited
 from db.versions import check_version
 from errors import Conflict, NotFound
 from models.actor import Actor
@@ -26,23 +27,6 @@ _COUNTERS = {
     "merged": "proposals_merged",
 }
 """The counter of the run for each state of a proposal that counts."""
-
-_AUDITED = (
-    "status",
-    "task_id",
-    "merged_into_id",
-    "reject_reason",
-    "review_notes",
-    "proposed_title",
-    "proposed_description",
-    "proposed_priority",
-    "proposed_category",
-    "proposed_tags",
-    "proposed_assignee",
-    "due_date",
-    "project_config_id",
-    "message_count",
-)
 
 
 @dataclass(frozen=True)
@@ -96,7 +80,7 @@ class Review:
         self._mine = held[proposal.run_id]
         self._actor = actor
         self._version = version
-        self._seen = _audited(proposal)
+        self._seen = audited(proposal)
         self._turned = False
         self.session = self._mine.session
         self.proposal = proposal
@@ -179,13 +163,13 @@ class Review:
         """Give the proposal the evidence that is now its own and its parts'. One of a closed run stays as it is."""
         if self._held[whole.run_id].run.status == "closed":
             return
-        before = _audited(whole)
+        before = audited(whole)
         await evidence.gather(self.session, whole)
         self._audit(action, whole, before)
         await self._record("proposal_edited", whole, fields=["evidence", "source_message_ids"])
 
     def _audit(self, action: str, proposal: TaskProposal, before: audit.Values) -> None:
-        audit.write(self.session, self._actor, action, "proposal", proposal.id, before=before, after=_audited(proposal))
+        audit.write(self.session, self._actor, action, "proposal", proposal.id, before=before, after=audited(proposal))
 
     async def _record(self, event: str, proposal: TaskProposal, **more: object) -> None:
         held = self._held[proposal.run_id]
@@ -200,8 +184,3 @@ class Review:
                 **more,
             },
         )
-
-
-def _audited(proposal: TaskProposal) -> dict[str, object]:
-    """What the audit tells of a proposal."""
-    return {name: getattr(proposal, name) for name in _AUDITED}

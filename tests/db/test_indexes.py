@@ -18,7 +18,21 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from analysis.prefilter import rules_for
 from analysis.verdicts import PROVIDER_WIDE
-from db import answers, batches, lifecycle, message_search, outbox, proposals, runs, statistics, windows
+from db import (
+    answers,
+    audit,
+    batches,
+    bulk,
+    evidence,
+    lifecycle,
+    message_search,
+    outbox,
+    proposals,
+    runs,
+    statistics,
+    tasks,
+    windows,
+)
 from db.engine import Database
 from db.message_search import Wanted
 from db.runs import LockedRun
@@ -37,6 +51,8 @@ LARGE = {
     "model_calls",
     "model_responses",
     "run_message_chunks",
+    "tasks",
+    "audit_log",
 }
 
 # Two thousand runs, an hour each, nearly all closed; the youngest is at work on many batches.
@@ -74,6 +90,22 @@ _RUNS = """
            CASE WHEN n % 40 = 0 THEN 'pending' WHEN part = 1 THEN 'rejected' ELSE 'approved' END,
            ARRAY(SELECT uuidv7() FROM generate_series(1, 50)), 50, run.project_config_id, 'rules-1', '1'
     FROM numbered JOIN analysis_runs AS run USING (id), generate_series(1, 3) AS part WHERE n % 6 < 5;
+    INSERT INTO tasks (title, description, status, assignee, project_config_id, created_at, parent_task_id)
+    SELECT 'Fix part ' || n, repeat('words ', 30), CASE WHEN n % 100 = 0 THEN 'in_progress' ELSE 'closed' END,
+           'author ' || n % 50, CASE WHEN n % 2 = 0 THEN (SELECT id FROM project_configs WHERE name = 'project 2') END,
+           timestamptz '2026-03-10T00:00:00Z' - n * interval '1 min', NULL
+    FROM generate_series(1, 20000) AS n;
+    UPDATE task_proposals SET task_id = task.id FROM tasks AS task
+    WHERE task.title = 'Fix part ' || 1 + abs(hashtext(task_proposals.id::text)) % 20000
+      AND task_proposals.status = 'approved' AND ordinal = 2;
+    UPDATE task_proposals AS part SET merged_into_id = whole.id FROM task_proposals AS whole
+    WHERE part.run_id = whole.run_id AND part.ordinal = 3 AND whole.ordinal = 2 AND part.status = 'approved';
+    INSERT INTO audit_log (at, actor_kind, actor_id, actor_name, action, entity_type, entity_id, before, after)
+    SELECT timestamptz '2026-03-10T00:00:00Z' - n * interval '1 min', 'key', uuidv7()::text, 'key ' || n % 40,
+           CASE WHEN n % 100 = 0 THEN 'reopen' ELSE 'approve' END,
+           CASE WHEN n % 500 = 0 THEN 'agent' ELSE 'proposal' END, uuidv7(),
+           '{"status": "pending"}', '{"status": "approved"}'
+    FROM generate_series(1, 60000) AS n;
 """
 
 
@@ -225,6 +257,23 @@ def proposal_conditions(large: Large, wanted: dict[str, Any]) -> Any:
     return proposals.conditions(**wanted | {name: known[name] for name in wanted if name in known})
 
 
+def task_list(**wanted: Any) -> Act:
+    return lambda session, large: tasks.listed(session, task_conditions(large, wanted), after=None, limit=51)
+
+
+def task_page(**wanted: Any) -> Act:
+    after = (SINCE - timedelta(days=2), new_id())
+    return lambda session, large: tasks.listed(session, task_conditions(large, wanted), after=after, limit=51)
+
+
+def task_conditions(large: Large, wanted: dict[str, Any]) -> Any:
+    return tasks.conditions(**wanted | ({"project_config_id": large.project} if "project_config_id" in wanted else {}))
+
+
+def audit_list(**wanted: Any) -> Act:
+    return lambda session, _: audit.listed(session, audit.conditions(**wanted), limit=51)
+
+
 # The run and the project are known only once the database is there.
 OF_RUN: dict[str, Any] = {"run_id": None}
 OF_PROJECT: dict[str, Any] = {"project_config_id": None}
@@ -254,6 +303,19 @@ LISTS: dict[str, tuple[Act, set[str]]] = {
     "proposals of a project": (proposal_list(**OF_PROJECT), {"ix_task_proposals_project"}),
     "the newest proposals": (proposal_list(sort="created_at"), {"task_proposals_pkey"}),
     "the next of the newest": (proposal_page(sort="created_at"), {"task_proposals_pkey"}),
+    "tasks": (task_list(), {"ix_tasks_created"}),
+    "the next page of tasks": (task_page(), {"ix_tasks_created"}),
+    "tasks by a rare state": (task_list(status="in_progress"), {"ix_tasks_status"}),
+    "the next page of a state of tasks": (task_page(status="in_progress"), {"ix_tasks_status"}),
+    "tasks of a project": (task_list(**OF_PROJECT), {"ix_tasks_project"}),
+    "tasks of a person": (task_list(assignee="author 7"), {"ix_tasks_assignee"}),
+    "the audit": (audit_list(), {"ix_audit_log_at"}),
+    "the audit since": (audit_list(start=SINCE - timedelta(days=3)), {"ix_audit_log_at"}),
+    "the audit of a thing": (audit_list(entity_id=new_id(), entity_type="proposal"), {"ix_audit_log_entity_id"}),
+    "the audit of a kind": (audit_list(entity_type="agent"), {"ix_audit_log_entity_type"}),
+    "the audit of a key": (audit_list(actor=str(new_id())), {"ix_audit_log_actor_id"}),
+    "the audit of a name": (audit_list(actor="key 7"), {"ix_audit_log_actor_name"}),
+    "the audit of an action": (audit_list(action="reopen"), {"ix_audit_log_action"}),
     "events after a number": (
         lambda session, large: outbox.events_after(session, large.run.id, 5, 100),
         {"run_events_pkey"},
@@ -309,6 +371,26 @@ FOUND: dict[str, tuple[Act, set[str]]] = {
     "the pending proposals of all": (
         lambda session, _: statistics.proposals_pending(session),
         {"ix_task_proposals_status"},
+    ),
+    "a text in tasks": (task_list(words="part 12345"), {"ix_tasks_text_trgm"}),
+    "what reports a task": (
+        lambda session, _: evidence.reports(session, new_id()),
+        {"ix_task_proposals_task_id", "ix_task_proposals_merged_into_id"},
+    ),
+    "what was merged into a proposal": (
+        lambda session, _: evidence.parts(session, new_id()),
+        {"ix_task_proposals_merged_into_id"},
+    ),
+    "whether a task was merged into": (
+        lambda session, _: evidence.was_merged_into(session, new_id()),
+        {"ix_task_proposals_task_id"},
+    ),
+    "the tasks below a task": (lambda session, _: tasks.children(session, new_id()), {"ix_tasks_parent_task_id"}),
+    "what a bulk finds": (
+        lambda session, large: bulk.matching(
+            session, [*proposal_conditions(large, OF_RUN), proposals.decided()], limit=100
+        ),
+        {"ix_task_proposals_run"},
     ),
     "a run in the way": (
         lambda session, large: runs.find_overlap(session, large.run),

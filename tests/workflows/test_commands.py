@@ -8,9 +8,9 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from db import decisions
+from db import audit, decisions
 from errors import Conflict, NotFound, Unavailable
-from models.actor import LOCAL
+from models.actor import LOCAL, Actor
 from models.run_views import LimitsPatch
 from settings import Settings
 from tests.support.model_script import Rule
@@ -94,6 +94,26 @@ async def test_a_signal_that_the_state_forbids_leaves_only_an_event(operator: Op
     assert refused.data["command"] == "resume"
     assert (await operator.run(slow_run)).status == "running"
     await operator.until(slow_run, "completed")
+
+
+async def test_the_audit_tells_a_command_of_the_api_from_a_signal(operator: Operator, slow_run: UUID) -> None:
+    await operator.commands.pause(slow_run, Actor("key", str(uuid4()), "ops"))
+    await operator.until(slow_run, "paused")
+    await (await operator.workflow(slow_run)).signal("resume")
+    await operator.until(slow_run, "completed")
+    async with operator.database.transaction() as session:
+        entries = await audit.listed(session, audit.conditions(entity_id=slow_run), limit=100)
+        [proposal, *_] = await operator.proposals(slow_run)
+        [found] = await audit.listed(session, audit.conditions(entity_id=proposal.id), limit=100)
+    assert [(entry.action, entry.actor_kind, entry.actor_name) for entry in entries[::-1]] == [
+        ("create", "system", "system"),
+        ("start", "user", "local"),
+        ("begin", "system", "system"),
+        ("pause", "key", "ops"),
+        ("resume", "system", "system"),
+        ("complete", "system", "system"),
+    ]
+    assert (found.action, found.actor_kind, found.actor_name) == ("create", "model", proposal.model)
 
 
 async def test_a_close_signal_is_refused_while_proposals_are_pending(operator: Operator, model: ModelServer) -> None:
