@@ -1,6 +1,6 @@
 """Ports for the servers of a stack, on 127.0.0.1."""
 
-import random
+import secrets
 import socket
 from pathlib import Path
 
@@ -40,7 +40,8 @@ class Ports:
         """
         ceiling = _ephemeral_start()
         while True:
-            port = random.randrange(_LOWEST, ceiling)  # noqa: S311 - nothing secret, only spread out
+            # Not the process's own generator: two processes that were seeded alike would choose the same ports.
+            port = _LOWEST + secrets.randbelow(ceiling - _LOWEST)
             if port not in self._given and is_free(port):
                 self._given.add(port)
                 return port

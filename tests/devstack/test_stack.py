@@ -224,7 +224,14 @@ def test_the_watchdog_is_replaced_when_it_is_killed(start: Start) -> None:
 
 
 def watchdogs(stack: RunningStack) -> set[int]:
-    return {pid for pid in stack.family() if b"devstack.watchdog_process" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+    return {pid for pid in stack.family() if b"devstack.watchdog_process" in _command_line(pid)}
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it ended a moment ago
+        return b""
 
 
 def test_a_stack_can_be_stopped_while_it_starts(start: Start) -> None:
