@@ -113,8 +113,8 @@ async def test_signals_as_documented_steer_a_run_at_work_and_every_watcher_sees_
         await _typed(service, run_id, _documented("--name pause"))
         paused = await until(lambda: _run(service, run_id), lambda run: run["stage"] == "held")
         assert (paused["status"], paused["paused_reason"]) == ("paused", "requested")
-        # From here on slow enough for the run to be at work still when it is cancelled, however slow the machine.
-        model.script(latency=2.0)
+        # From here on no call ends: the run is at work still when it is cancelled, however slow the machine.
+        model.script(latency=600.0)
         assert json.loads(await _typed(service, run_id, _documented("--name progress") + " -o json"))
         await _typed(service, run_id, _documented("set_limits", "concurrency"))
         await _typed(service, run_id, _documented("set_limits", "budget_usd"))
@@ -128,9 +128,10 @@ async def test_signals_as_documented_steer_a_run_at_work_and_every_watcher_sees_
         await _typed(service, run_id, _documented("--name close", "signal"))
         await _typed(service, run_id, _documented("update", "close_run"), status=1)
         await _typed(service, run_id, _documented("--name resume"))
-        await until(lambda: _run(service, run_id), lambda run: run["batches_completed"] > paused["batches_completed"])
+        await until(lambda: asyncio.sleep(0, model.stats().in_flight), lambda calls: calls == 8)
         await _typed(service, run_id, _documented("--name cancel", "signal"))
         await service.run_until(run_id, "cancelled")
+        await until(lambda: asyncio.sleep(0, model.stats().in_flight), lambda calls: calls == 0)
         heard = [json.loads(message) async for message in _until_cancelled(socket)]
     told = [event["event"] for event in heard if event["event"] not in ("progress_updated", "proposals_created")]
     assert told[-9:] == [
