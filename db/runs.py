@@ -48,9 +48,10 @@ class LockedRun:
 
     def audit(self, action: str, **more: object) -> None:
         """Write down what changed since the lock or the last entry. A command that the API has passed on is of whoever
-        asked for it there."""
+        asked for it there, but a run that pauses for a reason of its own does so itself."""
         command, asked_by = self._asked
-        actor = Actor.of(asked_by) if asked_by is not None and command == action else self._actor
+        by_itself = action == "pause" and self.run.paused_reason != "requested"
+        actor = Actor.of(asked_by) if asked_by is not None and command == action and not by_itself else self._actor
         now_seen = _audited(self.run)
         before, after = self._seen, {**now_seen, **more}
         audit.write(self.session, actor, action, "run", self.run.id, before=before, after=after)

@@ -111,6 +111,8 @@ async def test_a_command_is_of_whoever_asked_for_it_in_the_api_else_of_the_syste
         await lifecycle.pause(held, "requested", draining=False)
     async with runs.locked(database, run.id) as held:
         await lifecycle.resume(held)
+    async with runs.locked(database, run.id, KEY) as held:
+        held.await_command("pause")
     async with runs.locked(database, run.id) as held:
         error = RunError("quota_exhausted", "the key sk-123 has no quota", "Raise it.")
         await lifecycle.pause(held, "provider_unavailable", error, draining=True)
@@ -128,11 +130,14 @@ async def test_a_command_is_of_whoever_asked_for_it_in_the_api_else_of_the_syste
 
 
 async def test_new_limits_are_told_with_the_old_ones(database: Database) -> None:
-    run = await add_run(database, status="pending")
+    run = await add_run(database, status="paused", paused_reason="budget")
     async with runs.locked(database, run.id, KEY) as held:
+        held.await_command("set_limits")
+    async with runs.locked(database, run.id) as held:
         await lifecycle.set_limits(held, None, 16)
     entry = (await told(database, run.id))[-1]
-    assert (entry.action, entry.before, entry.after) == ("set_limits", {"concurrency": 8}, {"concurrency": 16})
+    assert (entry.action, entry.actor_name) == ("set_limits", "ops")
+    assert (entry.before, entry.after) == ({"concurrency": 8}, {"concurrency": 16})
 
 
 async def test_keys_are_told_without_their_secret(database: Database) -> None:
