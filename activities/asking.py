@@ -30,8 +30,6 @@ Result = TypeVar("Result")
 
 MONEY_POLL_SECONDS = 0.3
 RENEW_SECONDS = 3.0
-LONGEST_WAIT_SECONDS = 2.0
-"""Between two looks at a limiter that says no: others may free it, the run may be paused."""
 STORE_PATIENCE_SECONDS = 600.0
 """How long an answer that can't be stored is kept and tried again."""
 PAUSE_WITHOUT_RETRY_AFTER = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
@@ -57,6 +55,7 @@ class Asking:
         self._ref = ref
         self.holder = holder
         self.probing = probing
+        self._tokens_taken = 0
         self.shortened = False
         """Whether the budget left less room for an answer than it may take."""
         self.working_since: datetime = now()
@@ -70,7 +69,7 @@ class Asking:
         self.working_since = question.run.working_since or question.run.created_at
         refused = 0
         while True:
-            record = CallRecord()
+            record, self._tokens_taken = CallRecord(), 0
             try:
                 call = await self._call(question)
                 drafts = await extract(call, before_request=self._turn(question, record), record=record)
@@ -115,10 +114,13 @@ class Asking:
                 async with self._database.transaction() as session:
                     await self._running(session)
                     tokens = input_tokens + TYPICAL_ANSWER_TOKENS
-                    seconds = await limiter.take(session, question.provider.id, question.limits, tokens)
+                    seconds = await limiter.take(
+                        session, question.provider.id, self._ref.run_id, question.limits, tokens
+                    )
                 if seconds <= 0:
+                    self._tokens_taken += tokens
                     return bound
-                await asyncio.sleep(min(seconds, LONGEST_WAIT_SECONDS))
+                await asyncio.sleep(min(seconds, limiter.LONGEST_WAIT_SECONDS))
 
         return wait
 
@@ -229,6 +231,11 @@ class Asking:
                     detail=detail,
                     usage=usage,
                 )
+                if not record.under_way:
+                    used = record.input_tokens + record.output_tokens
+                    await limiter.settle(
+                        session, question.provider.id, question.limits, estimated=self._tokens_taken, used=used
+                    )
                 if question.budget is not None:
                     await budgets.settle(session, self._attempt(question), "unknown" if record.under_way else "known")
 

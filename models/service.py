@@ -66,6 +66,20 @@ class ProviderLimit(SQLModel, table=True):
     closed_until: datetime | None = time_column()
 
 
+class ProviderTurn(SQLModel, table=True):
+    """When a provider's limiter last served a run, and until when the run is taken to wait: of those that wait, the one
+    served least recently goes first. Places and requests have turns of their own."""
+
+    __tablename__ = "provider_turns"
+
+    provider_id: UUID = Field(foreign_key="llm_providers.id", primary_key=True, ondelete="CASCADE")
+    run_id: UUID = Field(foreign_key="analysis_runs.id", primary_key=True, index=True, ondelete="CASCADE")
+    place_served_at: datetime | None = time_column()
+    place_wanted_until: datetime | None = time_column()
+    request_served_at: datetime | None = time_column()
+    request_wanted_until: datetime | None = time_column()
+
+
 class ProviderLease(SQLModel, table=True):
     """One batch's model call under way: a place in the provider's concurrency, and the claim that keeps a second
     attempt at the batch from asking again while the first one lives. Renewed by its holder until it expires."""

@@ -28,9 +28,19 @@ async def provider(database: Database) -> UUID:
     return await add_provider(database)
 
 
-async def take(database: Database, provider: UUID, limits: Limits, tokens: int = 0) -> float:
+@pytest.fixture(autouse=True)
+async def run(database: Database) -> UUID:
+    """The run that asks where no other is named."""
+    return (await add_run(database)).id
+
+
+async def take(
+    database: Database, provider: UUID, limits: Limits, tokens: int = 0, *, run_id: UUID | None = None
+) -> float:
     async with database.transaction() as session:
-        return await limiter.take(session, provider, limits, tokens)
+        asking = run_id or await session.scalar(text("SELECT id FROM analysis_runs ORDER BY created_at LIMIT 1"))
+        assert asking is not None
+        return await limiter.take(session, provider, asking, limits, tokens)
 
 
 async def pass_time(database: Database, seconds: float) -> None:
@@ -226,9 +236,77 @@ class Places:
 
 
 @pytest.fixture
-async def places(database: Database, provider: UUID) -> Places:
+async def places(database: Database, provider: UUID, run: UUID) -> Places:
     """A provider of three places."""
-    return Places(database, (await add_run(database)).id, provider, Limits(concurrency=3))
+    return Places(database, run, provider, Limits(concurrency=3))
+
+
+@pytest.fixture
+async def other(places: Places) -> Places:
+    """The same places, asked for by another run."""
+    return Places(places.database, await _another_run(places.database), places.provider, places.limits)
+
+
+async def _another_run(database: Database) -> UUID:
+    return (await add_run(database, status="closed")).id
+
+
+async def test_places_go_to_runs_in_turn_however_many_calls_each_has_waiting(places: Places, other: Places) -> None:
+    held = [(places, new_id()) for _ in range(3)]
+    assert all([await places.claim(number, holder) for number, (_, holder) in enumerate(held)])
+    served = []
+    for turn in range(6):
+        # The large run asks with twenty batches before the small one with one.
+        for number in range(20):
+            assert not await places.claim(100 + 20 * turn + number, new_id())
+        assert not await other.claim(turn, new_id())
+        owner, holder = held.pop(0)
+        await owner.release(holder)
+        fresh = new_id()
+        for asking, number in ((places, 1000 + turn), (other, turn)):
+            if await asking.claim(number, fresh):
+                served.append("small" if asking is other else "large")
+                held.append((asking, fresh))
+    assert len(served) == 6
+    assert served.count("small") >= 3
+    assert served[0] == "small"
+
+
+async def test_a_place_is_not_kept_for_a_run_that_stopped_asking(places: Places, other: Places) -> None:
+    holders = [new_id() for _ in range(3)]
+    assert all([await places.claim(number, holder) for number, holder in enumerate(holders)])
+    assert not await other.claim(1, new_id())
+    await places.release(holders[0])
+    assert not await places.claim(10, new_id())
+    async with places.database.transaction() as session:
+        await session.execute(text("UPDATE provider_turns SET place_wanted_until = clock_timestamp()"))
+    assert await places.claim(10, new_id())
+
+
+async def test_requests_go_to_runs_in_turn(database: Database, provider: UUID, run: UUID) -> None:
+    small = await _another_run(database)
+    while await take(database, provider, ONE_A_SECOND, run_id=run) == 0:
+        pass
+    assert await take(database, provider, ONE_A_SECOND, run_id=small) > 0
+    served = []
+    for _ in range(6):
+        await pass_time(database, 1.2)
+        for asking in (run, run, small):
+            if await take(database, provider, ONE_A_SECOND, run_id=asking) == 0:
+                served.append(asking)
+    assert served.count(small) == served.count(run) == 3
+    assert served[0] == small
+
+
+async def test_what_was_really_used_is_charged(database: Database, provider: UUID) -> None:
+    limits = Limits(tokens_per_minute=6000)
+    assert await take(database, provider, limits, 100) == 0
+    async with database.transaction() as session:
+        await limiter.settle(session, provider, limits, estimated=100, used=1100)
+    assert 6 < await take(database, provider, limits, 100) <= 7.01
+    async with database.transaction() as session:
+        await limiter.settle(session, provider, limits, estimated=1100, used=100)
+    assert await take(database, provider, limits, 100) == 0
 
 
 async def test_a_batch_is_held_by_one_attempt_at_a_time(places: Places) -> None:

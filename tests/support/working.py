@@ -76,14 +76,14 @@ class Operator:
             session.add(assignment)
         return assignment.id
 
-    async def messages(self, count: int, *, text: str = "please fix part number") -> None:
+    async def messages(self, count: int, *, text: str = "please fix part number", day: int = 0) -> None:
         """Messages a minute apart in one channel: `count / max_batch_size` batches."""
         made = [
             IncomingMessage(
                 channel="dev",
-                external_id=str(number),
+                external_id=f"{day}-{number}",
                 author=("ada", "ben", "eve")[number % 3],
-                sent_at=START + timedelta(minutes=number),
+                sent_at=START + timedelta(days=day, minutes=number),
                 content=f"{text} {number}",
             )
             for number in range(count)
@@ -91,14 +91,14 @@ class Operator:
         async with self.database.transaction() as session:
             await messages.store(session, {"test": made}, source_type="api")
 
-    async def pending_run(self, assignment: UUID, **options: Any) -> UUID:
-        """A run over all of the messages, with batches of ten unless said otherwise."""
+    async def pending_run(self, assignment: UUID, *, day: int = 0, **options: Any) -> UUID:
+        """A run over the messages of the thirty days from `day` on, with batches of ten unless said otherwise."""
         chosen = RunOptions.model_validate({"max_batch_size": 10, **options})
         async with self.database.transaction() as session:
             current = await configuration.load(session, assignment, None)
         run = AnalysisRun(
-            time_window_start=START,
-            time_window_end=START + timedelta(days=30),
+            time_window_start=START + timedelta(days=day),
+            time_window_end=START + timedelta(days=day + 30),
             agent_assignment_id=assignment,
             options=chosen.model_dump(mode="json"),
             config_snapshot=current.snapshot(default_prompt=DEFAULT_SYSTEM_PROMPT, prompt_version=PROMPT_VERSION),
@@ -107,8 +107,8 @@ class Operator:
         self._made.append((await runs.create(self.database, run)).id)
         return self._made[-1]
 
-    async def started_run(self, assignment: UUID, **options: Any) -> UUID:
-        run_id = await self.pending_run(assignment, **options)
+    async def started_run(self, assignment: UUID, *, day: int = 0, **options: Any) -> UUID:
+        run_id = await self.pending_run(assignment, day=day, **options)
         await self.commands.start(run_id)
         return run_id
 

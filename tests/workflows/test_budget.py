@@ -35,7 +35,7 @@ async def batch_cost(operator: Operator, model: ModelServer, assignment: UUID) -
     return round(run.cost_estimate / run.batches_completed, 6)
 
 
-async def _run(operator: Operator, assignment: UUID, budget: Decimal, **options: object) -> UUID:
+async def _run(operator: Operator, assignment: UUID, budget: Decimal, **options: Any) -> UUID:
     return await operator.started_run(assignment, use_cache=False, budget_usd=budget, **options)
 
 

@@ -450,6 +450,19 @@ CREATE TABLE provider_leases (
 );
 CREATE INDEX ix_provider_leases_provider ON provider_leases (provider_id, expires_at);
 
+CREATE TABLE provider_turns (
+    provider_id UUID NOT NULL,
+    run_id UUID NOT NULL,
+    place_served_at TIMESTAMP WITH TIME ZONE,
+    place_wanted_until TIMESTAMP WITH TIME ZONE,
+    request_served_at TIMESTAMP WITH TIME ZONE,
+    request_wanted_until TIMESTAMP WITH TIME ZONE,
+    PRIMARY KEY (provider_id, run_id),
+    FOREIGN KEY(provider_id) REFERENCES llm_providers (id) ON DELETE CASCADE,
+    FOREIGN KEY(run_id) REFERENCES analysis_runs (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_provider_turns_run_id ON provider_turns (run_id);
+
 CREATE TABLE run_events (
     run_id UUID NOT NULL,
     seq INTEGER NOT NULL,
