@@ -8,7 +8,7 @@ TESTS ?= tests
 # Each pytest process starts its own servers; two fit two cores.
 WORKERS ?= 2
 
-.PHONY: demo dev test lint format lock clean
+.PHONY: demo dev test lint format record lock clean
 
 demo: $(READY)
 	$(BIN)/gleaner demo
@@ -28,6 +28,11 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# Plays every phase that a run can be in and keeps its history, which every later version must be able to carry on
+# (docs/architecture.md, "Changing the workflow"). FORCE=1 records again what this version has recorded.
+record: $(READY)
+	$(BIN)/python -m tests.replay.record $(if $(FORCE),--force)
 
 COMPILE := $(BIN)/uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
 	--no-annotate --no-header --quiet

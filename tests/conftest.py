@@ -1,18 +1,15 @@
 """What every test may stand on: real servers, started once for each pytest process, and a fresh database each."""
 
-import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from db.engine import Database
 from db.migrate import upgrade
 from devstack.servers import Servers, servers
 from settings import Settings
-
-_numbers = itertools.count(1)
+from tests.support.databases import fresh_database, settings_for
 
 
 @pytest.fixture(scope="session")
@@ -27,14 +24,8 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serve
 @pytest.fixture
 async def dsn(stack: Servers) -> AsyncIterator[str]:
     """The DSN of a fresh, migrated database."""
-    name = f"test_{next(_numbers)}"
-    connection = await asyncpg.connect(stack.dsn.rpartition("/")[0] + "/postgres")
-    try:
-        await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE gleaner STRATEGY FILE_COPY')
-        yield stack.dsn.rpartition("/")[0] + f"/{name}"
-        await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    finally:
-        await connection.close()
+    async with fresh_database(stack.dsn) as dsn:
+        yield dsn
 
 
 @pytest.fixture
@@ -49,13 +40,4 @@ async def database(dsn: str) -> AsyncIterator[Database]:
 @pytest.fixture
 def settings(dsn: str, stack: Servers) -> Settings:
     """The settings of a process on that database and the shared Temporal server, as `gleaner dev` has them."""
-    return Settings.model_validate(
-        {
-            "database_url": dsn,
-            "temporal_address": stack.temporal_address,
-            "temporal_ui_url": stack.ui_url,
-            "auth": "off",
-            "secret_key": "a secret of the tests",
-            "allow_private_targets": True,
-        }
-    )
+    return settings_for(stack, dsn)
