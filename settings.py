@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -55,11 +55,19 @@ class Settings(BaseSettings):
     """A provider that fails for so long without an answer pauses its runs."""
     provider_probe_seconds: float = Field(30, gt=0)
     """After so long it is asked again for the first time; then after twice as long each time, up to 15 minutes."""
+    sweep_seconds: int = Field(60, ge=0)
+    """How often rows and workflows are compared; 0 is never."""
     history_limit: int | None = Field(None, ge=50)
     """Workflow history events after which a run continues as new; without it the Temporal server decides."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
+
+    @field_validator("secret_key", "api_key", "temporal_api_key", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        """A variable that is set to nothing is no secret."""
+        return None if value == "" else value
 
 
 @lru_cache

@@ -1,12 +1,22 @@
 """The one way to a Temporal server: a dev server, a cluster, or Temporal Cloud, by the settings alone."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from temporalio.client import Client
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import TLSConfig
 
+from models.run import AnalysisRun
 from settings import Settings
+from workflows import contract
 
 
 async def connect(settings: Settings, *, lazy: bool = False) -> Client:
@@ -30,3 +40,43 @@ def _tls(settings: Settings) -> TLSConfig | bool:
         return settings.temporal_tls
     ca, cert, key = (Path(name).read_bytes() if name else None for name in files)
     return TLSConfig(server_root_ca_cert=ca, client_cert=cert, client_private_key=key)
+
+
+async def open_run(
+    client: Client,
+    run: AnalysisRun,
+    conflict: WorkflowIDConflictPolicy,
+    *,
+    signal: str | None = None,
+    arguments: Sequence[object] = (),
+) -> None:
+    """Open the run's workflow, with a signal where one is given; `conflict` says what to do where it is open already.
+
+    Raises WorkflowAlreadyStartedError and RPCError.
+    """
+    window = f"{run.time_window_start:%Y-%m-%d %H:%M} to {run.time_window_end:%Y-%m-%d %H:%M}"
+    await client.start_workflow(
+        contract.WORKFLOW_TYPE,
+        contract.RunInput(run_id=run.id),
+        id=contract.workflow_id(run.id),
+        task_queue=contract.QUEUE,
+        id_conflict_policy=conflict,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        start_signal=signal,
+        start_signal_args=arguments,
+        static_summary=f"Analysis of {window}",
+        search_attributes=_first_attributes(run),
+    )
+
+
+def _first_attributes(run: AnalysisRun) -> TypedSearchAttributes:
+    project = run.config_snapshot.get("project") or {}
+    values = {
+        "RunStatus": run.status,
+        "RunStage": run.stage or "queued",
+        "ProjectName": project.get("name") or "",
+        "TriggerType": run.trigger_type,
+    }
+    return TypedSearchAttributes(
+        [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items()]
+    )

@@ -20,6 +20,7 @@ from activities.lifecycle import LifecycleActivities
 from activities.prefiltering import PrefilteringActivities
 from activities.resources import Resources
 from activities.saving import SavingActivities
+from activities.sweeping import SweepingActivities
 from activities.validation import ValidationActivities
 from db import heartbeats
 from db.engine import Database, is_outage
@@ -28,10 +29,12 @@ from llm.providers import close_clients
 from logs import logger
 from models.base import new_id
 from settings import Settings
+from sweep_schedule import ensure_schedule
 from temporal_client import connect
 from workflows.analysis_run import AnalysisRun
 from workflows.contract import MODEL_QUEUE, QUEUE
 from workflows.provider_trial import ProviderTrial
+from workflows.sweep import Sweep
 
 HEARTBEAT_SECONDS = 5.0
 RECONNECT_SECONDS = 1.0
@@ -58,6 +61,7 @@ def run_activities(resources: Resources) -> list[Callable[..., Any]]:
         batching.split_batch,
         saving.save_proposals,
         saving.fail_batch,
+        SweepingActivities(resources).sweep,
     ]
 
 
@@ -71,7 +75,7 @@ def build_workers(client: Client, resources: Resources) -> list[Worker]:
             Worker(
                 client,
                 task_queue=QUEUE,
-                workflows=[AnalysisRun, ProviderTrial],
+                workflows=[AnalysisRun, ProviderTrial, Sweep],
                 activities=run_activities(resources),
                 max_concurrent_activities=settings.worker_database_slots,
                 max_concurrent_workflow_tasks=16,
@@ -113,11 +117,19 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         workers = build_workers(client, resources)
         for worker in workers:
             await stack.enter_async_context(worker)
+        await _schedule_sweeps(client, settings)
         queues = [worker.task_queue for worker in workers]
         await stack.enter_async_context(_Heart(database, queues))
         _log.info("Worker ready", task_queues=queues)
         await stop.wait()
         _log.info("Worker stopping")
+
+
+async def _schedule_sweeps(client: Client, settings: Settings) -> None:
+    try:
+        await ensure_schedule(client, settings)
+    except RPCError as error:
+        _log.warning("The sweep could not be scheduled; `gleaner doctor` says so too", error=error.status.name)
 
 
 async def _connect_patiently(settings: Settings, stop: asyncio.Event) -> Client | None:

@@ -18,6 +18,7 @@ from api import (
     documentation,
     health,
     messages,
+    metrics,
     projects,
     proposals,
     providers,
@@ -53,6 +54,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     ws_tokens.router,
     websocket.router,
     health.router,
+    metrics.router,
 )
 
 

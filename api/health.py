@@ -13,6 +13,7 @@ from api.dependencies import Api, Resources
 from db import heartbeats, statistics
 from db.engine import is_outage
 from errors import Unavailable
+from workflows.contract import MODEL_QUEUE, QUEUE
 
 PART_SECONDS = 2.0
 
@@ -49,7 +50,7 @@ class Ready(BaseModel):
                     "parts": {
                         "database": {"ok": True, "detail": "answers"},
                         "temporal": {"ok": True, "detail": "answers"},
-                        "worker": {"ok": False, "detail": "no worker has been seen yet"},
+                        "worker": {"ok": False, "detail": "no worker of the queue gleaner has been seen yet"},
                     },
                 }
             ]
@@ -124,8 +125,11 @@ async def _database(resources: Resources) -> None:
 
 async def _worker(resources: Resources) -> None:
     async with resources.database.transaction() as session:
-        seen_at = await heartbeats.last_seen(session)
-    if seen_at is None:
-        raise Unavailable("worker_unavailable", "no worker has been seen yet")
-    if not heartbeats.fresh(seen_at):
-        raise Unavailable("worker_unavailable", f"no worker since {seen_at.isoformat(timespec='seconds')}")
+        seen = await heartbeats.queues_seen(session)
+    for queue in (QUEUE, MODEL_QUEUE):
+        seen_at = seen.get(queue)
+        if seen_at is None:
+            raise Unavailable("worker_unavailable", f"no worker of the queue {queue} has been seen yet")
+        if not heartbeats.fresh(seen_at):
+            since = seen_at.isoformat(timespec="seconds")
+            raise Unavailable("worker_unavailable", f"no worker of the queue {queue} since {since}")

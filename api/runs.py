@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Response, status
@@ -28,7 +29,8 @@ from models.run_views import (
     RunStarted,
     RunView,
 )
-from models.values import RunStatus, TriggerType
+from models.values import PausedReason, RunStatus, TriggerType
+from workflows.contract import MODEL_QUEUE, QUEUE
 
 router = APIRouter(prefix="/analysis/runs", tags=["runs"], route_class=IdempotentRoute)
 
@@ -168,15 +170,18 @@ async def get_progress(run_id: UUID, _: Reader, resources: Api) -> RunProgress:
     async with resources.database.transaction() as session:
         run = await runs.get(session, run_id)
         reserved, unknown = await budgets.set_aside(session, run_id)
-        worker_seen_at = await heartbeats.last_seen(session)
+        seen = await heartbeats.queues_seen(session)
     report = None
     if run.status in ("running", "paused", "completed", "reviewed"):
         report = await resources.temporal.progress(run_id)
     settled = run.batches_completed + run.batches_failed
+    polling = all(heartbeats.fresh(seen.get(queue)) for queue in (QUEUE, MODEL_QUEUE))
     return RunProgress(
         run_id=run.id,
         source="database" if report is None else "workflow",
-        worker_seen_at=worker_seen_at,
+        worker_seen_at=max(seen.values(), default=None),
+        worker_polling=polling,
+        waiting_for=_waiting_for(run, polling=polling),
         status=run.status,
         stage=run.stage,
         paused_reason=run.paused_reason,
@@ -196,6 +201,24 @@ async def get_progress(run_id: UUID, _: Reader, resources: Api) -> RunProgress:
         next_probe_at=None if report is None else report.next_probe_at,
         eta_seconds=_eta(run, settled),
     )
+
+
+def _waiting_for(
+    run: AnalysisRun, *, polling: bool
+) -> Literal["worker", "resume", "budget", "provider", "review"] | None:
+    if run.status == "paused":
+        return _PAUSED_FOR[run.paused_reason or "requested"]
+    if run.status == "completed":
+        return "review"
+    at_work = run.status == "running" or (run.status == "pending" and run.stage == "queued")
+    return "worker" if at_work and not polling else None
+
+
+_PAUSED_FOR: dict[PausedReason, Literal["resume", "budget", "provider"]] = {
+    "requested": "resume",
+    "budget": "budget",
+    "provider_unavailable": "provider",
+}
 
 
 def _eta(run: AnalysisRun, settled: int) -> float | None:

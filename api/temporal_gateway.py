@@ -7,20 +7,14 @@ from typing import TypeVar
 from uuid import UUID
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
-from temporalio.common import (
-    SearchAttributeKey,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import TemporalError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from errors import Unavailable
 from models.run import AnalysisRun
 from settings import Settings
-from temporal_client import connect
+from temporal_client import connect, open_run
 from workflows import contract
 
 Result = TypeVar("Result")
@@ -88,20 +82,7 @@ class TemporalGateway:
     async def _start(
         self, run: AnalysisRun, conflict: WorkflowIDConflictPolicy, signal: str | None, arguments: list[object]
     ) -> None:
-        client = await self._connected()
-        window = f"{run.time_window_start:%Y-%m-%d %H:%M} to {run.time_window_end:%Y-%m-%d %H:%M}"
-        await client.start_workflow(
-            contract.WORKFLOW_TYPE,
-            contract.RunInput(run_id=run.id),
-            id=contract.workflow_id(run.id),
-            task_queue=contract.QUEUE,
-            id_conflict_policy=conflict,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            start_signal=signal,
-            start_signal_args=arguments,
-            static_summary=f"Analysis of {window}",
-            search_attributes=_first_attributes(run),
-        )
+        await open_run(await self._connected(), run, conflict, signal=signal, arguments=arguments)
 
     async def _handle(self, run_id: UUID) -> "WorkflowHandle[object, object]":
         client = await self._connected()
@@ -129,16 +110,3 @@ async def _bounded(call: Awaitable[Result], seconds: float) -> Result:
 
 def _unavailable() -> Unavailable:
     return Unavailable("temporal_unavailable", "The Temporal server does not answer; nothing was changed. Try again.")
-
-
-def _first_attributes(run: AnalysisRun) -> TypedSearchAttributes:
-    project = run.config_snapshot.get("project") or {}
-    values = {
-        "RunStatus": run.status,
-        "RunStage": "queued",
-        "ProjectName": project.get("name") or "",
-        "TriggerType": run.trigger_type,
-    }
-    return TypedSearchAttributes(
-        [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items()]
-    )

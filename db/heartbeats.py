@@ -44,5 +44,16 @@ async def last_seen(session: AsyncSession) -> datetime | None:
     return (await session.exec(select(func.max(WorkerHeartbeat.seen_at)))).one()
 
 
+async def queues_seen(session: AsyncSession) -> dict[str, datetime]:
+    """When a worker of each task queue wrote last; a queue that none serves isn't there."""
+    seen: dict[str, datetime] = {}
+    for task_queues, seen_at in (
+        await session.exec(select(WorkerHeartbeat.task_queues, WorkerHeartbeat.seen_at))
+    ).all():
+        for queue in task_queues:
+            seen[queue] = max(seen_at, seen.get(queue, seen_at))
+    return seen
+
+
 def fresh(seen_at: datetime | None) -> bool:
     return seen_at is not None and now() - seen_at < timedelta(seconds=FRESH_SECONDS)

@@ -184,6 +184,10 @@ class RunProgress(BaseModel):
     run_id: UUID
     source: Literal["workflow", "database"]
     worker_seen_at: datetime | None
+    worker_polling: bool
+    """Whether workers of both task queues said within 15 seconds that they live."""
+    waiting_for: Literal["worker", "resume", "budget", "provider", "review"] | None
+    """What has to come before the run goes on; null while it works, or is over."""
     status: RunStatus
     stage: RunStage | None
     paused_reason: PausedReason | None

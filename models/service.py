@@ -7,7 +7,9 @@ from uuid import UUID
 from sqlalchemy import ARRAY, CheckConstraint, Index, Text
 from sqlmodel import Field, SQLModel
 
+from models.base import one_of
 from models.columns import id_column, list_column, object_column, stamp_column, text_column, time_column
+from models.values import FindingKind
 
 
 class ApiKey(SQLModel, table=True):
@@ -64,6 +66,24 @@ class ProviderLimit(SQLModel, table=True):
     tokens_left: float
     refilled_at: datetime = stamp_column()
     closed_until: datetime | None = time_column()
+
+
+class SweepFinding(SQLModel, table=True):
+    """A disagreement between rows and workflows; `repaired_at` is null while it stands."""
+
+    __tablename__ = "sweep_findings"
+    __table_args__ = (
+        one_of("sweep_findings", "kind", FindingKind),
+        Index("ix_sweep_findings_repaired", "repaired_at"),
+    )
+
+    kind: FindingKind = Field(sa_type=Text, primary_key=True)
+    subject: str = Field(primary_key=True)
+    run_id: UUID | None = Field(default=None, foreign_key="analysis_runs.id", index=True, ondelete="CASCADE")
+    detail: str = text_column()
+    found_at: datetime = stamp_column()
+    seen_at: datetime = stamp_column()
+    repaired_at: datetime | None = time_column()
 
 
 class ProviderTurn(SQLModel, table=True):

@@ -24,6 +24,7 @@ SourceType = Literal["slack", "telegram", "discord", "mattermost", "email", "irc
 Prefilter = Literal["rules", "scored", "off"]
 DuplicateCheck = Literal["rules", "model"]
 Scope = Literal["read", "review", "run", "admin"]
+FindingKind = Literal["no_workflow", "needless_workflow", "unknown_run", "counters_disagree"]
 ReservationState = Literal["open", "unknown"]
 JobStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
 ActorKind = Literal["user", "key", "system", "model"]

@@ -4,12 +4,21 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from db.engine import Database
 from db.migrate import upgrade
 from devstack.servers import Servers, servers
 from settings import Settings
 from tests.support.databases import fresh_database, settings_for
+
+# What structlog does with an exception when nobody configures it takes seconds, which a test of time limits notices.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from pydantic import BaseModel
 
 WORKFLOW_TYPE = "AnalysisRun"
 TRIAL_TYPE = "ProviderTrial"
+SWEEP_TYPE = "Sweep"
+SWEEP_SCHEDULE = "gleaner-sweep"
 QUEUE = "gleaner"
 """Workflows and activities on the database."""
 MODEL_QUEUE = "gleaner-model"
@@ -45,6 +47,17 @@ class ProviderTrial(BaseModel):
 
     provider_id: UUID
     model_name: str | None = None
+
+
+class SweepInput(BaseModel):
+    """What told something within the grace is left alone: it may be on its way."""
+
+    grace_seconds: float = 60.0
+
+
+class SweepReport(BaseModel):
+    found: int
+    repaired: int
 
 
 class RunInput(BaseModel):

@@ -6,6 +6,7 @@ from db import heartbeats
 from db.engine import Database
 from settings import Settings
 from tests.support.api import ServedApi, serve_api
+from tests.support.builders import add_run
 
 
 async def test_the_process_lives_while_nothing_else_does(settings: Settings) -> None:
@@ -28,7 +29,24 @@ async def test_a_service_without_a_worker_is_not_ready(api: ServedApi) -> None:
 async def test_a_service_whose_worker_beats_is_ready(api: ServedApi, database: Database) -> None:
     async with database.transaction() as session:
         await heartbeats.beat(session, "worker-1", ["gleaner"])
+        await heartbeats.beat(session, "worker-2", ["gleaner-model"])
     assert (await api.get("/health/ready"))["status"] == "ready"
+
+
+async def test_a_service_whose_workers_leave_a_queue_alone_is_not_ready_and_its_runs_say_so(
+    api: ServedApi, database: Database
+) -> None:
+    run = await add_run(database, status="running", stage="extracting")
+    async with database.transaction() as session:
+        await heartbeats.beat(session, "worker-1", ["gleaner"])
+    worker = (await api.get("/health/ready", status=503))["parts"]["worker"]
+    assert "gleaner-model" in worker["detail"]
+    progress = await api.get(f"/analysis/runs/{run.id}/progress")
+    assert (progress["worker_polling"], progress["waiting_for"]) == (False, "worker")
+    async with database.transaction() as session:
+        await heartbeats.beat(session, "worker-2", ["gleaner-model"])
+    progress = await api.get(f"/analysis/runs/{run.id}/progress")
+    assert (progress["worker_polling"], progress["waiting_for"]) == (True, None)
 
 
 async def test_a_database_without_tables_or_with_another_password_is_named(

@@ -36,5 +36,6 @@ def settings_for(stack: Servers, dsn: str) -> Settings:
             "auth": "off",
             "secret_key": "a secret of the tests",
             "allow_private_targets": True,
+            "sweep_seconds": 0,
         }
     )

@@ -485,6 +485,21 @@ CREATE TABLE run_message_chunks (
     FOREIGN KEY(run_id) REFERENCES analysis_runs (id) ON DELETE CASCADE
 );
 
+CREATE TABLE sweep_findings (
+    kind TEXT NOT NULL,
+    subject VARCHAR NOT NULL,
+    run_id UUID,
+    detail TEXT NOT NULL,
+    found_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    seen_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    repaired_at TIMESTAMP WITH TIME ZONE,
+    PRIMARY KEY (kind, subject),
+    CONSTRAINT ck_sweep_findings_kind CHECK (kind IN ('no_workflow', 'needless_workflow', 'unknown_run', 'counters_disagree')),
+    FOREIGN KEY(run_id) REFERENCES analysis_runs (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_sweep_findings_repaired ON sweep_findings (repaired_at);
+CREATE INDEX ix_sweep_findings_run_id ON sweep_findings (run_id);
+
 CREATE TABLE task_proposals (
     id UUID DEFAULT uuidv7() NOT NULL,
     run_id UUID NOT NULL,
