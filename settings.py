@@ -55,6 +55,8 @@ class Settings(BaseSettings):
     """A provider that fails for so long without an answer pauses its runs."""
     provider_probe_seconds: float = Field(30, gt=0)
     """After so long it is asked again for the first time; then after twice as long each time, up to 15 minutes."""
+    answer_retention_days: int = Field(90, ge=0)
+    """How old an answer of another run may be to be used again."""
     sweep_seconds: int = Field(60, ge=0)
     """How often rows and workflows are compared; 0 is never."""
     history_limit: int | None = Field(None, ge=50)

@@ -30,6 +30,7 @@ class ExtractionActivities:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._database = resources.database
+        self._retention = timedelta(days=resources.settings.answer_retention_days)
         self._silence = timedelta(seconds=resources.settings.provider_silence_seconds)
 
     @activity.defn(name="extract_proposals")
@@ -95,9 +96,8 @@ class ExtractionActivities:
                     return None
                 if question.settled:
                     return question
-                stored = await answers.stored(
-                    session, question.fingerprint, only_of_run=None if question.use_cache else ref.run_id
-                )
+                since = now() - self._retention if question.use_cache else None
+                stored = await answers.reusable(session, question.fingerprint, ref.run_id, since=since)
                 if stored is not None and _still_valid(stored.raw_answer, question):
                     await answers.open_attempt(session, ref.run_id, ref.batch_no, question.fingerprint)
                     await answers.count_cache_hit(session, ref.run_id, ref.batch_no, stored.model)

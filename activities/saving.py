@@ -29,7 +29,7 @@ class SavingActivities:
         async with self._database.transaction() as session:
             run = await runs.get(session, ref.run_id)
             batch = await batches.get(session, ref.run_id, ref.batch_no)
-            answer = await answers.stored(session, batch.fingerprint or "", only_of_run=None)
+            answer = await answers.stored(session, batch.fingerprint or "")
             if answer is None:
                 raise Conflict("answer_missing", "The batch has no stored answer.")
             messages = await batches.messages(session, batch.message_ids)

@@ -15,11 +15,20 @@ from analysis.verdicts import RunHealth
 from models.run import AnalysisRun, ModelCall, ModelResponse
 
 
-async def stored(session: AsyncSession, fingerprint: str, *, only_of_run: UUID | None) -> ModelResponse | None:
-    """The answer under the fingerprint; with `only_of_run` only if that run paid for it."""
-    query = select(ModelResponse).where(col(ModelResponse.fingerprint) == fingerprint)
-    if only_of_run is not None:
-        query = query.where(col(ModelResponse.run_id) == only_of_run)
+async def stored(session: AsyncSession, fingerprint: str) -> ModelResponse | None:
+    """The answer under the fingerprint."""
+    return await session.get(ModelResponse, fingerprint)
+
+
+async def reusable(
+    session: AsyncSession, fingerprint: str, run_id: UUID, *, since: datetime | None
+) -> ModelResponse | None:
+    """The answer that the run may use instead of a call: its own whatever its age, that of another run if it is not
+    older than `since`, where there is a `since`."""
+    usable = col(ModelResponse.run_id) == run_id
+    if since is not None:
+        usable = usable | (col(ModelResponse.created_at) >= since)
+    query = select(ModelResponse).where(col(ModelResponse.fingerprint) == fingerprint, usable)
     return (await session.exec(query)).one_or_none()
 
 

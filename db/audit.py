@@ -104,6 +104,12 @@ async def count(session: AsyncSession, wanted: Sequence[ColumnElement[bool]]) ->
     return (await session.exec(select(func.count()).select_from(AuditEntry).where(*wanted))).one()
 
 
+async def count_before(database: Database, before: datetime) -> int:
+    """How many entries are older than `before`."""
+    async with database.transaction() as session:
+        return await count(session, conditions(end=before))
+
+
 async def purge(database: Database, before: datetime) -> int:
     """Remove the entries older than `before`, some at a time, and say how many. The one way to remove any: the
     database lets a transaction delete what is older than the moment that it has set."""

@@ -144,6 +144,7 @@ class AnalysisBatch(SQLModel, table=True):
     __tablename__ = "analysis_batches"
     __table_args__ = (
         one_of("analysis_batches", "status", BatchStatus),
+        Index("ix_analysis_batches_needed", "fingerprint", postgresql_where=text("status IN ('waiting', 'running')")),
         Index(
             "ix_analysis_batches_unsettled",
             "run_id",

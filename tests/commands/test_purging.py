@@ -42,8 +42,11 @@ async def test_old_entries_of_the_audit_are_purged_by_command(database: Database
                     at=now() - timedelta(days=days),
                 )
             )
+    code, said = await gleaner(dsn, "purge", "--audit-days", "365", "--dry-run")
+    assert (code, "2 audit would go" in said) == (0, True)
     code, said = await gleaner(dsn, "purge", "--audit-days", "365", "--json")
-    assert (code, json.loads(said)) == (0, {"audit": 2})
+    report = json.loads(said)
+    assert (code, report["dry_run"], report["removed"]["audit"]) == (0, False, 2)
     code, said = await gleaner(dsn, "purge")
     assert code == 2
     assert "--audit-days" in said

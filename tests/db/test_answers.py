@@ -14,7 +14,7 @@ from analysis.verdicts import PROVIDER_WIDE, RunHealth
 from db import answers, lifecycle, runs
 from db.answers import Usage
 from db.engine import Database
-from models.base import new_id
+from models.base import new_id, now
 from models.run import AnalysisBatch, ModelCall, ModelResponse
 from models.values import BatchStatus
 from tests.support.builders import START, add_batches, add_run, batches_of, run_of
@@ -177,12 +177,17 @@ async def test_an_answer_is_found_by_its_name(database: Database) -> None:
     run_id, other = await new_run(database), (await add_run(database, day=1)).id
     async with database.transaction() as session:
         await answers.keep(session, answer(run_id))
-        found = await answers.stored(session, "name", only_of_run=None)
+        found = await answers.stored(session, "name")
         assert found is not None
         assert (found.run_id, found.raw_answer) == (run_id, "{}")
-        assert await answers.stored(session, "name", only_of_run=run_id) is not None
-        assert await answers.stored(session, "name", only_of_run=other) is None
-        assert await answers.stored(session, "another name", only_of_run=None) is None
+        assert await answers.stored(session, "another name") is None
+        day = timedelta(days=1)
+        assert await answers.reusable(session, "name", other, since=now() - day) is not None
+        assert await answers.reusable(session, "name", other, since=now() + day) is None
+        assert await answers.reusable(session, "name", other, since=None) is None
+        # What a run has paid for itself is never too old for it.
+        assert await answers.reusable(session, "name", run_id, since=now() + day) is not None
+        assert await answers.reusable(session, "name", run_id, since=None) is not None
 
 
 async def test_a_newer_answer_replaces_the_older(database: Database) -> None:

@@ -410,7 +410,7 @@ FOUND: dict[str, tuple[Act, set[str]]] = {
         {"ix_model_calls_run|ix_model_calls_batch"},
     ),
     "a stored answer": (
-        lambda session, large: answers.stored(session, f"{large.run.id}:7", only_of_run=large.run.id),
+        lambda session, large: answers.reusable(session, f"{large.run.id}:7", large.run.id, since=None),
         {"model_responses_pkey"},
     ),
     "why a batch failed last": (

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from api.server import GRACE_SECONDS
-from devstack.temporal import _binary
+from devstack.temporal import binary
 from settings import Settings
 from tests.deploy import compose_file
 from tests.deploy.compose_file import FILE, ROOT, SECRETS, MissingError
@@ -95,7 +95,7 @@ def test_the_images_are_pinned(services: dict[str, dict[str, Any]]) -> None:
 
 
 def test_temporal_has_the_versions_of_the_server_that_the_tests_run_on(services: dict[str, dict[str, Any]]) -> None:
-    said = subprocess.run([_binary(), "--version"], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run([binary(), "--version"], capture_output=True, text=True, check=True).stdout
     server, ui = re.findall(r"(?:Server|UI) ([\d.]+)", said)
     assert services["temporal"]["image"] == f"temporalio/server:{server}"
     assert services["temporal-schema"]["image"] == f"temporalio/admin-tools:{server}"

@@ -33,14 +33,14 @@ from db.engine import Database
 from devstack.account import Account, choose_account
 from devstack.ports import Ports
 from devstack.servers import Servers
-from devstack.temporal import _binary
+from devstack.temporal import binary
 from tests.deploy import compose_file
 from tests.deploy.compose_file import ROOT, SECRETS
 from tests.support.waiting import until
 from workflows.contract import SEARCH_ATTRIBUTES
 
 NAMESPACE = "deployed"
-PROGRAMS = f"{Path(sys.executable).parent}:{_binary().parent}:{os.environ['PATH']}"
+PROGRAMS = f"{Path(sys.executable).parent}:{binary().parent}:{os.environ['PATH']}"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """What becomes of a run when its model misbehaves."""
 
-from decimal import Decimal
-
 import pytest
 from sqlalchemy import text
 from temporalio.client import WorkflowExecutionStatus
@@ -196,35 +194,3 @@ async def test_when_every_batch_fails_the_run_fails(operator: Operator, model: M
     assert run.error_log is not None
     assert run.error_log["code"] == "all_batches_failed"
     assert run.batches_failed == 3
-
-
-async def test_the_same_window_again_costs_no_call(operator: Operator, model: ModelServer) -> None:
-    await operator.messages(30)
-    assignment = await operator.assignment(model.base_url)
-    first = await operator.started_run(assignment)
-    await operator.until(first, "completed")
-    async with operator.database.transaction() as session:
-        await session.execute(text("UPDATE task_proposals SET status = 'rejected'"))
-        await session.execute(
-            text("UPDATE analysis_runs SET proposals_rejected = proposals_pending, proposals_pending = 0")
-        )
-    await operator.commands.close(first)
-    second = await operator.started_run(assignment)
-    await operator.until(second, "completed")
-    run = await operator.check_books(second)
-    assert model.stats().calls == 3
-    assert (run.llm_requests, run.cache_hits, run.cost_estimate) == (0, 3, Decimal(0))
-    assert all(batch.cached for batch in await operator.batches(second))
-
-
-async def test_without_the_cache_the_same_window_is_asked_again(operator: Operator, model: ModelServer) -> None:
-    assignment = await operator.assignment(model.base_url)
-    await operator.messages(10)
-    first = await operator.started_run(assignment)
-    await operator.until(first, "completed")
-    async with operator.database.transaction() as session:
-        await session.execute(text("UPDATE analysis_runs SET status = 'closed'"))
-    second = await operator.started_run(assignment, use_cache=False)
-    await operator.until(second, "completed")
-    assert model.stats().calls == 2
-    assert (await operator.check_books(second)).cache_hits == 0

@@ -389,6 +389,7 @@ CREATE TABLE analysis_batches (
     FOREIGN KEY(run_id) REFERENCES analysis_runs (id) ON DELETE CASCADE,
     FOREIGN KEY(source_id) REFERENCES sources (id)
 );
+CREATE INDEX ix_analysis_batches_needed ON analysis_batches (fingerprint) WHERE status IN ('waiting', 'running');
 CREATE INDEX ix_analysis_batches_unsettled ON analysis_batches (run_id, batch_no) WHERE status IN ('waiting', 'running', 'failed');
 
 CREATE TABLE budget_reservations (
