@@ -58,18 +58,34 @@ def _translated(error: Exception) -> ApplicationError:
     )
 
 
+class Heart:
+    """What the heartbeats of an attempt say."""
+
+    def __init__(self) -> None:
+        self._place: tuple[int, ...] = ()
+
+    def at(self, place: int) -> None:
+        """Say how far the attempt is, which the Temporal Web UI shows. The rows say where a next one goes on."""
+        self._place = (place,)
+        self.beat()
+
+    def beat(self) -> None:
+        activity.heartbeat(*self._place)
+
+
 @asynccontextmanager
-async def beating() -> AsyncIterator[None]:
+async def beating() -> AsyncIterator[Heart]:
     """Send heartbeats while the block runs: they tell the server that the attempt lives, and bring cancellation."""
+    said = Heart()
 
     async def beat() -> None:
         while True:
-            activity.heartbeat()
+            said.beat()
             await asyncio.sleep(BEAT_SECONDS)
 
     heart = asyncio.create_task(beat())
     try:
-        yield
+        yield said
     finally:
         heart.cancel()
         with suppress(asyncio.CancelledError):

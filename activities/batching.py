@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import islice
-from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.attempts import beating, step
+from activities.attempts import Heart, beating, step
 from activities.resources import Resources
 from analysis.batches import PlannedBatch, Planner
 from db import batches, runs
@@ -28,12 +27,36 @@ class BatchingActivities:
     @activity.defn(name="create_batches")
     @step
     async def create_batches(self, ref: contract.RunRef) -> contract.Batches:
-        """Plan and store the batches, once, in one transaction; returns those that nobody settled."""
-        async with beating(), runs.locked(self._database, ref.run_id) as held:
-            run = held.run
+        """Plan and store the batches, part by part, from where an earlier attempt stopped; returns those that nobody
+        settled."""
+        async with beating() as heart:
+            async with self._database.transaction() as session:
+                run = await runs.get(session, ref.run_id)
             if run.batched_at is None:
                 _log.info("Creating batches", run_id=str(run.id))
-                run.batches_created = await _store_plan(held.session, run)
+                while not await self._store_plan(run, heart):
+                    pass
+            return await self._finish(ref)
+
+    async def _store_plan(self, run: AnalysisRun, heart: Heart) -> bool:
+        """Store what isn't stored yet; False where another attempt, that the server took for dead, did some of it."""
+        async with self._database.transaction() as session:
+            stored = (await runs.get(session, run.id)).batches_created
+            async for part in _planned(session, run):
+                async with runs.locked(self._database, run.id) as held:
+                    if held.run.batched_at is not None:
+                        return True
+                    if held.run.batches_created != stored:
+                        return False
+                    await batches.add(held, part)
+                stored += len(part)
+                heart.at(stored)
+        return True
+
+    async def _finish(self, ref: contract.RunRef) -> contract.Batches:
+        async with runs.locked(self._database, ref.run_id) as held:
+            run = held.run
+            if run.batched_at is None:
                 run.batched_at = now()
                 held.work_goes_on("extracting")
                 await held.record("batches_created", {"run_id": str(run.id), "total_batches": run.batches_created})
@@ -55,19 +78,12 @@ class BatchingActivities:
             return contract.BatchSplit(into=into, total=held.run.batches_created)
 
 
-async def _store_plan(session: AsyncSession, run: AnalysisRun) -> int:
+async def _planned(session: AsyncSession, run: AnalysisRun) -> AsyncIterator[list[PlannedBatch]]:
+    """The batches that aren't stored yet, some hundreds at a time."""
     planner = Planner(
         max_batch_size=int(run.options["max_batch_size"]), time_gap_seconds=int(run.options["time_gap_seconds"])
     )
-    stored = 0
-    async for part in _planned(session, run.id, planner):
-        await batches.add(session, run.id, stored + 1, part)
-        stored += len(part)
-    return stored
-
-
-async def _planned(session: AsyncSession, run_id: UUID, planner: Planner) -> AsyncIterator[list[PlannedBatch]]:
-    async for placed in batches.placed_messages(session, run_id):
+    async for placed in batches.placed_messages(session, run.id):
         for part in _parts(planner.plan(placed)):
             yield part
     for part in _parts(planner.finish()):

@@ -2,7 +2,7 @@
 
 from temporalio import activity
 
-from activities.attempts import beating, step
+from activities.attempts import Heart, beating, step
 from activities.resources import Resources
 from db import runs, windows
 from logs import logger
@@ -20,20 +20,24 @@ class FetchingActivities:
     @step
     async def fetch_messages(self, ref: contract.RunRef) -> int:
         """Store the window's message ids chunk by chunk, from where an earlier attempt stopped; returns how many."""
-        async with beating():
+        async with beating() as heart:
             async with self._database.transaction() as session:
                 run = await runs.get(session, ref.run_id)
             if run.fetched_at is None:
                 _log.info("Fetching messages", run_id=str(run.id))
-                await self._pin_window(ref)
+                await self._pin_window(ref, heart)
             return await self._finish(ref)
 
-    async def _pin_window(self, ref: contract.RunRef) -> None:
-        size = windows.CHUNK
-        while size == windows.CHUNK:
-            async with self._database.transaction() as session:
-                run = await runs.get(session, ref.run_id)
-                size = await windows.pin_chunk(session, run)
+    async def _pin_window(self, ref: contract.RunRef, heart: Heart) -> None:
+        while True:
+            # The lock makes an attempt that the server took for dead and the one after it pin in turn.
+            async with runs.locked(self._database, ref.run_id) as held:
+                chunk = None if held.run.fetched_at else await windows.pin_chunk(held.session, held.run)
+            if chunk is None:
+                return
+            heart.at(chunk.number)
+            if chunk.size < windows.CHUNK:
+                return
 
     async def _finish(self, ref: contract.RunRef) -> int:
         async with runs.locked(self._database, ref.run_id) as held:

@@ -2,7 +2,7 @@
 
 from temporalio import activity
 
-from activities.attempts import beating, step
+from activities.attempts import Heart, beating, step
 from activities.resources import Resources
 from analysis.prefilter import rules_for
 from db import runs, windows
@@ -22,21 +22,22 @@ class PrefilteringActivities:
     @step
     async def prefilter_messages(self, ref: contract.RunRef) -> int:
         """Filter the pinned chunks that aren't yet; returns how many messages stay."""
-        async with beating():
+        async with beating() as heart:
             async with self._database.transaction() as session:
                 run = await runs.get(session, ref.run_id)
                 chunks = await windows.unfiltered_chunks(session, run.id)
             if run.prefiltered_at is None:
                 _log.info("Pre-filtering messages", run_id=str(run.id))
-                await self._filter(run, chunks)
+                await self._filter(run, chunks, heart)
             return await self._finish(ref)
 
-    async def _filter(self, run: AnalysisRun, chunks: list[int]) -> None:
+    async def _filter(self, run: AnalysisRun, chunks: list[int], heart: Heart) -> None:
         project = run.config_snapshot.get("project") or {}
         rules = rules_for(run.options.get("prefilter", "rules"), project.get("keywords", []))
         for chunk_no in chunks:
             async with self._database.transaction() as session:
                 await windows.filter_chunk(session, run.id, chunk_no, rules)
+            heart.at(chunk_no)
 
     async def _finish(self, ref: contract.RunRef) -> int:
         async with runs.locked(self._database, ref.run_id) as held:

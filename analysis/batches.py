@@ -26,78 +26,73 @@ class PlannedBatch:
     message_ids: list[UUID] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Unit:
-    """A thread, or a message that is in none."""
-
-    first: Placed
-    message_ids: list[UUID]
-
-
 class Planner:
     """Makes batches of messages that come ordered by (source, channel, unit_start, unit, time).
 
-    Holds one conversation and one batch at a time. A gap over `time_gap_seconds` between the starts of two units ends a
-    conversation. A batch takes whole conversations until it would exceed `max_batch_size`; a conversation longer than
-    that is cut between units, and a unit longer than that is cut where it must.
+    A gap over `time_gap_seconds` between the starts of two units ends a conversation. A batch takes whole conversations
+    until it would exceed `max_batch_size`; a conversation longer than that is cut between units, and a unit longer than
+    that is cut where it must. Holds at most two batches' worth of messages, however long a conversation is; a plan of
+    the messages that are in none of the batches given so far goes on with the same batches.
     """
 
     def __init__(self, *, max_batch_size: int, time_gap_seconds: int) -> None:
         self._size = max_batch_size
         self._gap = timedelta(seconds=time_gap_seconds)
-        self._conversation: list[_Unit] = []
+        self._last: Placed | None = None
+        self._piece: list[UUID] = []
+        """Units of the conversation that go together."""
+        self._unit: list[UUID] = []
+        """The unit that may still grow."""
         self._batch: PlannedBatch | None = None
 
     def plan(self, messages: Iterable[Placed]) -> Iterator[PlannedBatch]:
         """Take the next messages, and give the batches that they complete."""
         for message in messages:
-            last = self._conversation[-1] if self._conversation else None
-            if last is not None and _same_unit(last.first, message):
-                last.message_ids.append(message.id)
-                continue
-            if last is not None and self._ends_conversation(last.first, message):
-                yield from self._pack()
-                if not _same_channel(last.first, message):
+            last = self._last
+            if last is not None and not _same_unit(last, message):
+                self._close_unit()
+                if self._ends_conversation(last, message):
+                    yield from self._pack()
+                if not _same_channel(last, message):
                     yield from self._flush()
-            self._conversation.append(_Unit(message, [message.id]))
+            self._last = message
+            self._unit.append(message.id)
+            if len(self._piece) + len(self._unit) > self._size:
+                yield from self._cut()
 
     def finish(self) -> Iterator[PlannedBatch]:
         """The batches that are left at the end."""
+        self._close_unit()
         yield from self._pack()
         yield from self._flush()
 
     def _ends_conversation(self, last: Placed, message: Placed) -> bool:
         return not _same_channel(last, message) or message.unit_start - last.unit_start > self._gap
 
+    def _close_unit(self) -> None:
+        self._piece.extend(self._unit)
+        self._unit.clear()
+
+    def _cut(self) -> Iterator[PlannedBatch]:
+        """Part the conversation before the unit that doesn't fit, or in it where that alone is too long."""
+        if not self._piece:
+            self._piece, self._unit = self._unit[: self._size], self._unit[self._size :]
+        yield from self._pack()
+
     def _pack(self) -> Iterator[PlannedBatch]:
-        """Put the conversation into the batch, piece by piece, giving each batch that is full."""
-        for piece in self._pieces():
-            if self._batch is not None and len(self._batch.message_ids) + len(piece) > self._size:
-                yield from self._flush()
-            if self._batch is None:
-                first = self._conversation[0].first
-                self._batch = PlannedBatch(first.source_id, first.channel)
-            self._batch.message_ids.extend(piece)
-        self._conversation.clear()
+        """Put the piece of the conversation into the batch, giving the one before where that has no room for it."""
+        if self._batch is not None and len(self._batch.message_ids) + len(self._piece) > self._size:
+            yield from self._flush()
+        if self._batch is None and self._last is not None:
+            self._batch = PlannedBatch(self._last.source_id, self._last.channel)
+        if self._batch is not None:
+            self._batch.message_ids.extend(self._piece)
+        self._piece.clear()
 
     def _flush(self) -> Iterator[PlannedBatch]:
         if self._batch is not None:
             yield self._batch
             self._batch = None
-
-    def _pieces(self) -> Iterator[list[UUID]]:
-        """The conversation whole where it fits into a batch, else in pieces of at most a batch's size."""
-        piece: list[UUID] = []
-        for unit in self._conversation:
-            if piece and len(piece) + len(unit.message_ids) > self._size:
-                yield piece
-                piece = []
-            piece = piece + unit.message_ids
-            while len(piece) > self._size:
-                yield piece[: self._size]
-                piece = piece[self._size :]
-        if piece:
-            yield piece
 
 
 def place_to_cut(messages: Sequence[tuple[str, datetime]]) -> int:

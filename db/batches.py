@@ -17,19 +17,29 @@ from models.message import Message
 from models.run import AnalysisBatch
 
 PLACES = """
-    SELECT id, source_id, channel, unit, min(sent_at) OVER (PARTITION BY source_id, channel, unit) AS unit_start
-    FROM (SELECT id, source_id, channel, sent_at, coalesce(thread_id, external_id) AS unit FROM kept) AS kept
+    SELECT id, source_id, channel, unit, unit_start
+    FROM (
+        SELECT *, min(sent_at) OVER (PARTITION BY source_id, channel, unit) AS unit_start
+        FROM (
+            SELECT id, source_id, channel, sent_at, coalesce(thread_id, external_id) AS unit, batched FROM kept
+        ) AS named
+    ) AS placed
+    WHERE NOT batched
     ORDER BY source_id, channel, unit_start, unit, sent_at, id
 """
-"""The places of the messages of a common table expression `kept`, in the order of the plan."""
+"""The places of the messages of a common table expression `kept`, in the order of the plan. Those that are `batched`
+have no place any more, but count for where their unit began."""
 
+# Grouping needs no estimate of how many ids there are; a join with the stored ones would, and PostgreSQL has none.
 _placed = text(
     f"""
-    WITH kept AS (
-        SELECT message.* FROM run_message_chunks AS chunk
-        CROSS JOIN LATERAL unnest(chunk.kept_ids) AS kept (id)
-        JOIN messages AS message ON message.id = kept.id
-        WHERE chunk.run_id = :run
+    WITH listed AS (
+        SELECT unnest(kept_ids) AS id, false AS batched FROM run_message_chunks WHERE run_id = :run
+        UNION ALL
+        SELECT unnest(message_ids), true FROM analysis_batches WHERE run_id = :run
+    ), kept AS (
+        SELECT message.*, known.batched FROM (SELECT id, bool_or(batched) AS batched FROM listed GROUP BY id) AS known
+        JOIN messages AS message ON message.id = known.id
     )
     {PLACES}
     """  # noqa: S608 - the part put in is a constant of the code
@@ -37,7 +47,8 @@ _placed = text(
 
 
 async def placed_messages(session: AsyncSession, run_id: UUID) -> AsyncIterator[Sequence[Placed]]:
-    """The messages that passed the prefilter, in the order of the plan, some thousands at a time."""
+    """The messages that passed the prefilter and are in no batch yet, in the order of the plan, some thousands at a
+    time."""
     async for part in places(session, _placed, {"run": run_id}):
         yield part
 
@@ -51,22 +62,23 @@ async def places(
         yield [Placed(row[0], row[1], row[2], row[3], row[4]) for row in part]
 
 
-async def add(session: AsyncSession, run_id: UUID, first_no: int, planned: Sequence[PlannedBatch]) -> None:
-    """Store planned batches, numbered from `first_no`."""
-    await session.execute(
+async def add(held: LockedRun, planned: Sequence[PlannedBatch]) -> None:
+    """Store planned batches, numbered on from those that the run has, and count them."""
+    await held.session.execute(
         AnalysisBatch.__table__.insert(),  # type: ignore[attr-defined]  # SQLModel adds it to every table class
         [
             {
-                "run_id": run_id,
+                "run_id": held.run.id,
                 "batch_no": number,
                 "source_id": batch.source_id,
                 "channel": batch.channel,
                 "message_ids": batch.message_ids,
                 "message_count": len(batch.message_ids),
             }
-            for number, batch in enumerate(planned, first_no)
+            for number, batch in enumerate(planned, held.run.batches_created + 1)
         ],
     )
+    held.run.batches_created += len(planned)
 
 
 async def get(session: AsyncSession, run_id: UUID, batch_no: int) -> AnalysisBatch:

@@ -115,10 +115,18 @@ _preview = text(
 _preview_places = text(
     f"""
     WITH body AS (SELECT *, {_BODY} FROM messages WHERE {_IN_WINDOW}),
-    kept AS (SELECT * FROM body WHERE {_DROPPED} IS NULL)
+    kept AS (SELECT *, false AS batched FROM body WHERE {_DROPPED} IS NULL)
     {PLACES}
     """  # noqa: S608 - the parts put in are constants of the code
 ).bindparams(*_window_parameters, *_rule_parameters)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A stored chunk: its number from 1, and how many messages are in it."""
+
+    number: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -143,13 +151,13 @@ def _window_values(run: AnalysisRun) -> dict[str, object]:
     }
 
 
-async def pin_chunk(session: AsyncSession, run: AnalysisRun) -> int:
+async def pin_chunk(session: AsyncSession, run: AnalysisRun) -> Chunk | None:
     """Store the next up to 10,000 ids of the window, in order of (sent_at, id), after the last stored chunk.
 
-    Returns how many; 0 at the window's end.
+    None at the window's end. Who pins holds the run's row: two at a time would store one chunk.
     """
     row = (await session.execute(_pin, {"run": run.id, **_window_values(run)})).one_or_none()
-    return 0 if row is None else int(row[1])
+    return None if row is None else Chunk(row[0], row[1])
 
 
 async def pinned(session: AsyncSession, run_id: UUID) -> int:

@@ -1,6 +1,7 @@
 """Batches hold whole conversations of one channel, and every message once."""
 
 import math
+import random
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -87,6 +88,25 @@ def test_a_thread_is_not_cut_where_its_conversation_is() -> None:
 
 def test_a_thread_longer_than_a_batch_is_cut_where_it_must_be() -> None:
     assert sizes(plan([*every(10, 3), *thread(30, 25), *every(10, 3, begin=40)], size=10)) == [3, 10, 10, 8]
+
+
+@pytest.mark.parametrize("talk", [every(10, 1000), thread(0, 1000)], ids=["conversation", "thread"])
+def test_a_batch_is_given_as_soon_as_it_is_full_however_long_the_talk_goes_on(talk: list[Placed]) -> None:
+    given = list(Planner(max_batch_size=50, time_gap_seconds=600).plan(talk))
+    # What may still stay together with what comes, and one batch, are all that the planner holds.
+    assert len(given) >= 18
+
+
+@pytest.mark.parametrize("stored", [1, 7, 20])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_plan_that_goes_on_after_its_first_batches_is_the_same_plan(stored: int, seed: int) -> None:
+    chance = random.Random(seed)
+    units = [thread(chance.randrange(20_000), chance.randrange(1, 30)) for _ in range(60)]
+    messages = sorted((message for unit in units for message in unit), key=lambda m: (m.unit_start, m.unit))
+    whole = plan(messages, size=20)
+    done = {message_id for batch in whole[:stored] for message_id in batch.message_ids}
+    rest = plan([message for message in messages if message.id not in done], size=20)
+    assert [batch.message_ids for batch in rest] == [batch.message_ids for batch in whole[stored:]]
 
 
 def test_channels_do_not_mix_though_they_talk_at_the_same_time() -> None:

@@ -37,7 +37,7 @@ async def plan(database: Database, *, size: int = 50, gap: int = 600, mode: str 
     run = await add_run(database)
     planner = Planner(max_batch_size=size, time_gap_seconds=gap)
     async with database.transaction() as session:
-        while await windows.pin_chunk(session, run):
+        while await windows.pin_chunk(session, run) is not None:
             pass
         for chunk_no in await windows.unfiltered_chunks(session, run.id):
             await windows.filter_chunk(session, run.id, chunk_no, rules_for(mode, []))
@@ -142,9 +142,10 @@ async def test_planned_batches_are_stored_with_their_numbers(database: Database)
     run = await add_run(database, status="running")
     await fill_messages(database, 25)
     planned = [PlannedBatch(place.source_id, place.channel, [place.id]) for place in await places(database, run)]
-    async with database.transaction() as session:
-        await batches.add(session, run.id, 1, planned[:20])
-        await batches.add(session, run.id, 21, planned[20:])
+    for part in (planned[:20], planned[20:]):
+        async with runs.locked(database, run.id) as held:
+            await batches.add(held, part)
+    assert (await run_of(database, run.id)).batches_created == 25
     rows = await batches_of(database, run.id)
     assert [row.batch_no for row in rows] == list(range(1, 26))
     assert [(row.source_id, row.channel, row.message_ids) for row in rows] == [

@@ -188,7 +188,7 @@ async def large(stack: Servers) -> AsyncIterator[Large]:
         async with database.transaction() as session:
             [run] = await runs.listed(session, runs.conditions(status="running"), after=None, limit=1)
             assert run.project_config_id is not None
-            while await windows.pin_chunk(session, run):
+            while await windows.pin_chunk(session, run) is not None:
                 pass
         yield Large(database, run, run.project_config_id)
     await admin.execute("DROP DATABASE large WITH (FORCE)")

@@ -26,10 +26,10 @@ async def pin(database: Database, run: AnalysisRun, *, chunks: int = 100) -> lis
     sizes: list[int] = []
     while len(sizes) < chunks:
         async with database.transaction() as session:
-            size = await windows.pin_chunk(session, await runs.get(session, run.id))
-        if not size:
+            chunk = await windows.pin_chunk(session, await runs.get(session, run.id))
+        if chunk is None:
             break
-        sizes.append(size)
+        sizes.append(chunk.size)
     return sizes
 
 

@@ -91,15 +91,16 @@ class Operator:
         async with self.database.transaction() as session:
             await messages.store(session, {"test": made}, source_type="api")
 
-    async def pending_run(self, assignment: UUID, *, day: int = 0, **options: Any) -> UUID:
+    async def pending_run(self, assignment: UUID, *, day: int = 0, project: UUID | None = None, **options: Any) -> UUID:
         """A run over the messages of the thirty days from `day` on, with batches of ten unless said otherwise."""
         chosen = RunOptions.model_validate({"max_batch_size": 10, **options})
         async with self.database.transaction() as session:
-            current = await configuration.load(session, assignment, None)
+            current = await configuration.load(session, assignment, project)
         run = AnalysisRun(
             time_window_start=START + timedelta(days=day),
             time_window_end=START + timedelta(days=day + 30),
             agent_assignment_id=assignment,
+            project_config_id=project,
             options=chosen.model_dump(mode="json"),
             config_snapshot=current.snapshot(default_prompt=DEFAULT_SYSTEM_PROMPT, prompt_version=PROMPT_VERSION),
             cost_estimate=Decimal(0),
