@@ -8,7 +8,7 @@ TESTS ?= tests
 # Each pytest process starts its own servers; two fit two cores.
 WORKERS ?= 2
 
-.PHONY: demo dev test lint format record lock clean
+.PHONY: demo dev test lint format record lock clean chaos
 
 demo: $(READY)
 	$(BIN)/gleaner demo
@@ -18,6 +18,12 @@ dev: $(READY)
 
 test: $(READY)
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile $(TESTS)
+
+# Faults at random moments of a seed: processes killed, frozen and restarted, connections cut and delayed.
+N ?= 50
+SEED ?= 1
+chaos: $(READY)
+	$(BIN)/python -m tests.chaos.campaign --faults $(N) --seed $(SEED)
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -10,6 +10,8 @@ class Proxy:
 
     def __init__(self, target: int) -> None:
         self._target = target
+        self.delay_seconds = 0.0
+        """How long each piece of data is held back, either way."""
         self._server: asyncio.Server | None = None
         self._pipes: set[asyncio.Task[None]] = set()
         self.port = 0
@@ -22,9 +24,7 @@ class Proxy:
         """Refuse new connections and cut those that are open."""
         if self._server is not None:
             self._server.close()
-        for pipe in self._pipes:
-            pipe.cancel()
-        await asyncio.gather(*self._pipes, return_exceptions=True)
+        await self.cut()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -32,21 +32,28 @@ class Proxy:
         self._pipes.add(task)
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-            await asyncio.gather(_pipe(reader, far_writer), _pipe(far_reader, writer))
+            await asyncio.gather(self._pipe(reader, far_writer), self._pipe(far_reader, writer))
         except (OSError, asyncio.CancelledError):
             writer.transport.abort()
         finally:
             self._pipes.discard(task)
 
+    async def cut(self) -> None:
+        """Break the open connections; new ones are taken."""
+        for pipe in self._pipes:
+            pipe.cancel()
+        await asyncio.gather(*self._pipes, return_exceptions=True)
 
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    finally:
-        with suppress(OSError):
-            writer.close()
+    async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65536):
+                if self.delay_seconds:
+                    await asyncio.sleep(self.delay_seconds)
+                writer.write(data)
+                await writer.drain()
+        finally:
+            with suppress(OSError):
+                writer.close()
 
 
 @asynccontextmanager

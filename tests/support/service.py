@@ -75,11 +75,12 @@ class Service:
 
 
 @asynccontextmanager
-async def serving(data_dir: Path, *options: str) -> AsyncIterator[Service]:
+async def serving(
+    data_dir: Path, *options: str, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Service]:
     """`gleaner dev` on free ports until the block ends; it must then stop by itself, with exit code 0."""
-    process = await gleaner(
-        "dev", "--data-dir", str(data_dir), "--api-port", "0", "--temporal-port", "0", "--ui-port", "0", *options
-    )
+    ports = ("--api-port", "0", "--temporal-port", "0", "--ui-port", "0")
+    process = await gleaner("dev", "--data-dir", str(data_dir), *ports, *options, environment=environment)
     assert process.stdout is not None
     try:
         await asyncio.wait_for(_ready(process.stdout), START_SECONDS)
