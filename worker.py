@@ -182,13 +182,20 @@ class _Heart:
 
 
 def main(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT; a second one ends the process at once."""
     asyncio.run(_until_told(settings))
 
 
 async def _until_told(settings: Settings) -> None:
     stop = asyncio.Event()
+
+    def told() -> None:
+        if stop.is_set():
+            # Told twice: whoever waits can't wait any longer. What is under way is done again elsewhere.
+            os._exit(1)
+        stop.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, told)
     await run_worker(settings, stop)

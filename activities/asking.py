@@ -1,7 +1,7 @@
 """Asking the model: one call with its place at the provider, its pace, its storage and its count."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from decimal import Decimal
@@ -32,6 +32,8 @@ MONEY_POLL_SECONDS = 0.3
 RENEW_SECONDS = 3.0
 STORE_PATIENCE_SECONDS = 600.0
 """How long an answer that can't be stored is kept and tried again."""
+CANCELLED_PATIENCE_SECONDS = 3.0
+"""How long that takes at most once the attempt is cancelled: a worker that stops waits for it."""
 PAUSE_WITHOUT_RETRY_AFTER = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 """Seconds for which a 429 that names no time closes the limiter, longer each time in a row."""
 
@@ -87,7 +89,7 @@ class Asking:
                     raise
                 refused += 1
             except asyncio.CancelledError:
-                await asyncio.shield(self._count(question, record, "cancelled"))
+                await _briefly(asyncio.create_task(self._count(question, record, "cancelled")))
                 raise
             else:
                 await self._keep_answer(question, record)
@@ -189,11 +191,11 @@ class Asking:
             await limiter.close(session, provider.id, seconds)
 
     async def _keep_answer(self, question: Question, record: CallRecord) -> None:
-        await self._store(question, record, "answered", None)
+        await _seen_through(self._store(question, record, "answered", None))
 
     async def _keep_failure(self, question: Question, record: CallRecord, failure: ModelFailure) -> None:
         """Count a failed call; an answer that doesn't validate is kept too, for a parser that may read it one day."""
-        await self._store(question, record, failure.kind, failure.detail)
+        await _seen_through(self._store(question, record, failure.kind, failure.detail))
 
     async def _count(self, question: Question, record: CallRecord, outcome: Literal["cancelled", "not_called"]) -> None:
         if record.requests:
@@ -284,6 +286,21 @@ def _response(question: Question, record: CallRecord, model: str) -> ModelRespon
         cost_usd=record.cost_usd,
         latency_ms=record.latency_ms,
     )
+
+
+async def _seen_through(storing: Coroutine[None, None, None]) -> None:
+    """Wait for what a call has cost to be stored; cancelling it leaves a little time before it is given up."""
+    task = asyncio.create_task(storing)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await _briefly(task)
+        raise
+
+
+async def _briefly(storing: asyncio.Task[None]) -> None:
+    await asyncio.wait([storing], timeout=CANCELLED_PATIENCE_SECONDS)
+    storing.cancel()
 
 
 async def _patiently(write: Callable[[], Awaitable[Result]]) -> Result:

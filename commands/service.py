@@ -27,6 +27,8 @@ def worker() -> None:
 
 def migrate() -> None:
     """Bring the database to the present schema, and register Temporal's search attributes."""
+    from temporalio.service import RPCError
+
     from commands.search_attributes import register
 
     settings = get_settings()
@@ -39,6 +41,6 @@ def migrate() -> None:
     console.say("The database is up to date.")
     try:
         names = asyncio.run(register(settings))
-    except RuntimeError as error:
-        console.fail(f"Temporal at {settings.temporal_address} does not answer: {error}")
+    except (RuntimeError, RPCError) as error:
+        console.fail(f"Temporal at {settings.temporal_address} does not answer as it should: {error}")
     console.say(f"Search attributes: {', '.join(names)}.")

@@ -19,9 +19,12 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import func
+from sqlmodel import col, select
+
 from db.engine import Database, is_outage
 from models.base import now
-from models.run import AnalysisRun
+from models.run import AnalysisRun, ModelResponse
 from settings import Settings
 from tests.chaos.faults import CONNECTION_FAULTS, PROCESS_FAULTS, Fault, Target
 from tests.chaos.invariants import check_run
@@ -112,8 +115,11 @@ class Fire:
         at = time.monotonic()
         before = await until(lambda: self._run(run_id))
         settled = 0 if before is None else before.batches_completed
-        in_flight = self._model.stats().in_flight if fault.worker else 0
+        stored = await until(lambda: self._stored(run_id), lambda number: number is not None)
         await fault.strike(self._target)
+        # Questions asked until now whose answers weren't stored before: more than those in the worker's hands, never
+        # fewer.
+        in_flight = len(self._model.stats().asked) - (stored or 0) if fault.worker else 0
         await self._target.ready()
         # Recovered is what works again.
         run = await until(
@@ -131,6 +137,17 @@ class Fire:
         """The run; None while the database is away."""
         try:
             return await self._operator.run(UUID(run_id))
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            return None
+
+    async def _stored(self, run_id: str) -> int | None:
+        """How many answers are safe; None while the database is away."""
+        query = select(func.count()).where(col(ModelResponse.run_id) == UUID(run_id))
+        try:
+            async with self._operator.database.transaction() as session:
+                return (await session.exec(query)).one()
         except Exception as error:
             if not is_outage(error):
                 raise
