@@ -8,7 +8,7 @@ TESTS ?= tests
 # Each pytest process starts its own servers; two fit two cores.
 WORKERS ?= 2
 
-.PHONY: demo dev test lint format record lock clean chaos
+.PHONY: demo dev test lint format record lock clean chaos size
 
 demo: $(READY)
 	$(BIN)/gleaner demo
@@ -24,6 +24,10 @@ N ?= 50
 SEED ?= 1
 chaos: $(READY)
 	$(BIN)/python -m tests.chaos.campaign --faults $(N) --seed $(SEED)
+
+# A window of a million messages, and a run of ten thousand batches.
+size: $(READY)
+	$(BIN)/python -m tests.size.measure
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

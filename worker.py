@@ -38,6 +38,9 @@ from workflows.sweep import Sweep
 
 HEARTBEAT_SECONDS = 5.0
 RECONNECT_SECONDS = 1.0
+LAST_SECONDS = 20.0
+"""How long the end of a worker takes at most above its time of grace: the SDK tries for ten seconds to report what it
+has to a server that is away."""
 # Cancellation reaches an activity only through its heartbeats, so these are let through often.
 LONGEST_THROTTLE = timedelta(seconds=2)
 
@@ -117,12 +120,18 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         workers = build_workers(client, resources)
         for worker in workers:
             await stack.enter_async_context(worker)
+        stack.push_async_callback(_shut_down, workers)
         await _schedule_sweeps(client, settings)
         queues = [worker.task_queue for worker in workers]
         await stack.enter_async_context(_Heart(database, queues))
         _log.info("Worker ready", task_queues=queues)
         await stop.wait()
         _log.info("Worker stopping")
+
+
+async def _shut_down(workers: Sequence[Worker]) -> None:
+    """All at once: one after the other would add their times of grace up."""
+    await asyncio.gather(*(worker.shutdown() for worker in workers))
 
 
 async def _schedule_sweeps(client: Client, settings: Settings) -> None:
@@ -182,20 +191,22 @@ class _Heart:
 
 
 def main(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT; a second one ends the process at once."""
+    """Run until SIGTERM or SIGINT, and then at most `worker_shutdown_seconds` and LAST_SECONDS more; a second signal
+    ends the process at once."""
     asyncio.run(_until_told(settings))
 
 
 async def _until_told(settings: Settings) -> None:
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
 
     def told() -> None:
         if stop.is_set():
             # Told twice: whoever waits can't wait any longer. What is under way is done again elsewhere.
             os._exit(1)
+        loop.call_later(settings.worker_shutdown_seconds + LAST_SECONDS, os._exit, 1)
         stop.set()
 
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told)
     await run_worker(settings, stop)

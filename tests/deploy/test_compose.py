@@ -14,6 +14,7 @@ from devstack.temporal import binary
 from settings import Settings
 from tests.deploy import compose_file
 from tests.deploy.compose_file import FILE, ROOT, SECRETS, MissingError
+from worker import LAST_SECONDS
 
 CHOSEN = {name: f"chosen-{name.lower()}" for name in SECRETS}
 OURS = {"migrate", "api", "worker"}
@@ -125,9 +126,8 @@ def test_workers_can_be_many(services: dict[str, dict[str, Any]]) -> None:
 
 
 def test_our_processes_have_longer_to_stop_than_they_take(services: dict[str, dict[str, Any]]) -> None:
-    assert (
-        _seconds(services["worker"]["stop_grace_period"]) > _settings(services["worker"]).worker_shutdown_seconds + 10
-    )
+    worker = services["worker"]
+    assert _seconds(worker["stop_grace_period"]) > _settings(worker).worker_shutdown_seconds + LAST_SECONDS
     assert _seconds(services["api"]["stop_grace_period"]) > GRACE_SECONDS + 5
 
 

@@ -13,13 +13,11 @@ from temporalio.client import WorkflowHandle, WorkflowHistory
 from db.engine import Database
 from devstack.servers import Servers
 from settings import Settings
-from temporal_client import connect
 from tests.support.databases import fresh_database, settings_for
 from tests.support.model_script import Rule
 from tests.support.model_server import ModelServer
 from tests.support.waiting import until
 from tests.support.working import Operator, working
-from workflows.contract import workflow_id
 
 _TASK_UNDER_WAY = (EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED, EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED)
 _ENDS_OF_AN_ACTIVITY = (
@@ -56,27 +54,12 @@ class Scene:
         """The histories of the last chain of executions, once there are at least so many and nothing moves in the
         last one but so many calls of the model."""
 
-        async def look() -> list[WorkflowHistory]:
-            return await self.chain(run_id)
-
         def still(chain: list[WorkflowHistory]) -> bool:
             last = chain[-1]
             under_way = last.events[-1].event_type in _TASK_UNDER_WAY
             return len(chain) >= executions and not under_way and _open_activities(last) == in_flight
 
-        return await until(look, still)
-
-    async def chain(self, run_id: UUID) -> list[WorkflowHistory]:
-        """The present execution and those that it continues, the first one first."""
-        client, name = await connect(self.settings), workflow_id(run_id)
-        present = await client.get_workflow_handle(name).fetch_history()
-        execution = present.events[0].workflow_execution_started_event_attributes.first_execution_run_id
-        chain = []
-        while execution:
-            chain.append(await client.get_workflow_handle(name, run_id=execution).fetch_history())
-            continued = chain[-1].events[-1].workflow_execution_continued_as_new_event_attributes
-            execution = continued.new_execution_run_id
-        return chain
+        return await until(lambda: self.operator.executions(run_id), still)
 
 
 def _open_activities(history: WorkflowHistory) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,13 @@ class WorkerProcess:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+
+    def tell(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Its exit code, once it has ended by itself."""
+        return await self._process.wait()
 
     async def kill(self) -> None:
         """Kill -9, and wait until it is gone."""
@@ -58,5 +66,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "GLEANER_TEMPORAL_ADDRESS": settings.temporal_address,
         "GLEANER_SECRET_KEY": settings.secret_key.get_secret_value(),
         "GLEANER_ALLOW_PRIVATE_TARGETS": "true",
+        "GLEANER_SWEEP_SECONDS": str(settings.sweep_seconds),
+        "GLEANER_WORKER_SHUTDOWN_SECONDS": str(settings.worker_shutdown_seconds),
         "GLEANER_WORKER_ROLES": "[" + ", ".join(f'"{role}"' for role in settings.worker_roles) + "]",
     }

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlmodel import col, select
-from temporalio.client import WorkflowHandle
+from temporalio.client import WorkflowHandle, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 
 from analysis.prompts import DEFAULT_SYSTEM_PROMPT, PROMPT_VERSION
@@ -27,7 +27,7 @@ from models.values import RunStatus
 from settings import Settings
 from temporal_client import connect
 from tests.support.waiting import until
-from worker import run_worker
+from worker import LAST_SECONDS, run_worker
 from workflows.contract import workflow_id
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -43,7 +43,7 @@ async def working(settings: Settings) -> AsyncIterator[None]:
         yield
     finally:
         stop.set()
-        await asyncio.wait_for(task, settings.worker_shutdown_seconds + 10)
+        await asyncio.wait_for(task, settings.worker_shutdown_seconds + LAST_SECONDS)
 
 
 class Operator:
@@ -144,6 +144,18 @@ class Operator:
             handle = client.get_workflow_handle(execution.id, run_id=execution.run_id)
             kept.append((await handle.fetch_history()).to_json())
         return kept
+
+    async def executions(self, run_id: UUID) -> list[WorkflowHistory]:
+        """The histories of the present execution of the run and of those that it continues, the first one first."""
+        client, name = await connect(self.settings), workflow_id(run_id)
+        present = await client.get_workflow_handle(name).fetch_history()
+        execution = present.events[0].workflow_execution_started_event_attributes.first_execution_run_id
+        chain = []
+        while execution:
+            chain.append(await client.get_workflow_handle(name, run_id=execution).fetch_history())
+            continued = chain[-1].events[-1].workflow_execution_continued_as_new_event_attributes
+            execution = continued.new_execution_run_id
+        return chain
 
     async def end_workflows(self) -> None:
         """Leave no open workflow to the next test's worker, which has another database."""
