@@ -16,6 +16,8 @@ from models.conversation import ChatMessage
 from models.message import Message
 from models.run import AnalysisBatch
 
+PLACES_AT_ONCE = 5000
+
 PLACES = """
     SELECT id, source_id, channel, unit, unit_start
     FROM (
@@ -57,8 +59,9 @@ async def places(
     session: AsyncSession, query: TextClause, values: Mapping[str, object]
 ) -> AsyncIterator[Sequence[Placed]]:
     """What a query that ends in `PLACES` finds, some thousands at a time."""
-    rows = await session.stream(query, values, execution_options={"yield_per": 5000})
-    async for part in rows.partitions():
+    # Both are needed: `yield_per` has the database hold rows back, and a partition without a size is everything.
+    rows = await session.stream(query, values, execution_options={"yield_per": PLACES_AT_ONCE})
+    async for part in rows.partitions(PLACES_AT_ONCE):
         yield [Placed(row[0], row[1], row[2], row[3], row[4]) for row in part]
 
 

@@ -138,6 +138,18 @@ async def test_every_message_is_in_one_batch_in_the_order_of_the_plan(database: 
     assert max(sizes(planned)) <= 30
 
 
+async def test_a_large_plan_comes_in_parts(database: Database) -> None:
+    await fill_messages(database, 12_000)
+    run = await add_run(database)
+    async with database.transaction() as session:
+        while await windows.pin_chunk(session, run) is not None:
+            pass
+        for chunk in await windows.unfiltered_chunks(session, run.id):
+            await windows.filter_chunk(session, run.id, chunk, rules_for("off", []))
+        parts = [len(part) async for part in batches.placed_messages(session, run.id)]
+    assert parts == [5000, 5000, 2000]
+
+
 async def test_planned_batches_are_stored_with_their_numbers(database: Database) -> None:
     run = await add_run(database, status="running")
     await fill_messages(database, 25)
