@@ -1,13 +1,16 @@
 """Turn stored answers into proposals, one transaction a batch."""
 
+from collections.abc import Sequence
+
 from temporalio import activity
 
 from activities.attempts import step
 from activities.resources import Resources
+from analysis.memory import Recollection, recall
 from analysis.prefilter import matched_keywords
 from analysis.prompts import refs_of
 from analysis.proposals import AnswerInvalidError, ProposalDraft, parse_answer
-from db import answers, batches, proposals, runs
+from db import answers, batches, memory, proposals, runs
 from errors import Conflict
 from logs import logger
 from models.conversation import ChatMessage
@@ -36,17 +39,14 @@ class SavingActivities:
             drafts = _drafts(answer.raw_answer, messages, float(run.options.get("min_confidence", 0)))
             async with runs.holding(session, ref.run_id) as held:
                 settling = await batches.lock_unsettled(held, ref.batch_no)
+                found = [] if settling is None else await _found(held, settling, drafts, messages)
+                count = sum(proposal.status == "pending" for proposal in found)
                 if settling is not None:
-                    texts = {message.id: message.text for message in messages}
-                    found = [
-                        _row(held.run, settling, ordinal, draft, " ".join(texts[i] for i in draft.source_message_ids))
-                        for ordinal, draft in enumerate(drafts, 1)
-                    ]
                     proposals.add(session, found)
-                    await batches.settle(held, settling, proposals=len(drafts))
-                settled = _settled(held.run, settling, len(drafts))
+                    await batches.settle(held, settling, proposals=count, suppressed=len(found) - count)
+                settled = _settled(held.run, settling, count)
         if settled.counted:
-            _tell_saved(ref, len(drafts))
+            _tell_saved(ref, count)
         return settled
 
     @activity.defn(name="fail_batch")
@@ -66,6 +66,32 @@ def _drafts(raw_answer: str, messages: list[ChatMessage], min_confidence: float)
     except AnswerInvalidError as invalid:
         raise Conflict("answer_invalid", "The stored answer does not fit the present schema.") from invalid
     return [draft for draft in drafts if draft.confidence >= min_confidence]
+
+
+async def _found(
+    held: runs.LockedRun, batch: AnalysisBatch, drafts: Sequence[ProposalDraft], messages: Sequence[ChatMessage]
+) -> list[TaskProposal]:
+    """The rows of the drafts, each with what earlier runs know of it."""
+    texts = {message.id: message.text for message in messages}
+    found = [
+        _row(held.run, batch, ordinal, draft, " ".join(texts[i] for i in draft.source_message_ids))
+        for ordinal, draft in enumerate(drafts, 1)
+    ]
+    if found:
+        await memory.take_turn(held.session, batch.source_id)
+        known = await memory.remembered(held.session, held.run, found)
+        for proposal, recollection in zip(found, recall([one.proposed_title for one in found], known), strict=True):
+            _remind(proposal, recollection)
+    return found
+
+
+def _remind(proposal: TaskProposal, known: Recollection) -> None:
+    proposal.similar_proposal_id, proposal.similar_task_id = known.proposal_id, known.task_id
+    proposal.similarity_score, proposal.similarity_type = known.score, known.type
+    if known.suppressed is not None:
+        proposal.status, proposal.suppressed_reason = "suppressed", known.suppressed
+    if known.updates:
+        proposal.llm_recommendation = "update_existing"
 
 
 def _row(run: AnalysisRun, batch: AnalysisBatch, ordinal: int, draft: ProposalDraft, evidence: str) -> TaskProposal:

@@ -1,6 +1,6 @@
 """Proposals and the decisions on them."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
@@ -31,10 +31,16 @@ async def list_proposals(
     min_confidence: Annotated[float | None, Query(ge=0, le=1)] = None,
     project_config_id: UUID | None = None,
     sort: proposals.Sort = "confidence",
+    include: Literal["suppressed"] | None = None,
 ) -> Page[ProposalView]:
-    """Proposals, the surest first (or, with `sort=created_at`, the newest)."""
+    """Proposals, the surest first (or, with `sort=created_at`, the newest). Those that say again what was said before
+    are left out unless `include=suppressed` or `status=suppressed` asks for them."""
     wanted = proposals.conditions(
-        run_id=run_id, status=status, min_confidence=min_confidence, project_config_id=project_config_id
+        run_id=run_id,
+        status=status,
+        min_confidence=min_confidence,
+        project_config_id=project_config_id,
+        suppressed=include == "suppressed",
     )
     async with resources.database.transaction() as session:
         found = await proposals.listed(session, wanted, sort=sort, after=page.after(float, UUID), limit=page.limit + 1)

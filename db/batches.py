@@ -155,12 +155,15 @@ async def lock_unsettled(held: LockedRun, batch_no: int) -> AnalysisBatch | None
     return batch if batch is not None and batch.status in ("waiting", "running") else None
 
 
-async def settle(held: LockedRun, batch: AnalysisBatch, *, proposals: int = 0, error: str | None = None) -> None:
-    """Count the batch as completed or (with an error) failed, and tell; the proposals' rows are in the session."""
+async def settle(
+    held: LockedRun, batch: AnalysisBatch, *, proposals: int = 0, suppressed: int = 0, error: str | None = None
+) -> None:
+    """Count the batch as completed or (with an error) failed, and tell; the proposals' rows are in the session.
+    `proposals` are those to be reviewed."""
     run = held.run
     batch.status = "completed" if error is None else "failed"
     batch.error = error
-    batch.proposals = proposals
+    batch.proposals = proposals + suppressed
     batch.settled_at = now()
     if error is None:
         run.batches_completed += 1
@@ -168,6 +171,7 @@ async def settle(held: LockedRun, batch: AnalysisBatch, *, proposals: int = 0, e
         run.batches_failed += 1
     run.proposals_total += proposals
     run.proposals_pending += proposals
+    run.proposals_suppressed += suppressed
     settled = run.batches_completed + run.batches_failed
     run.progress_percent = max(run.progress_percent, percent(settled, run.batches_created))
     await held.record(

@@ -144,7 +144,7 @@ async def _task(session: AsyncSession, task_id: UUID) -> Task:
 
 async def reopen(database: Database, proposal_id: UUID, *, actor: Actor, version: int | None = None) -> Decision:
     """Undo the decision: the proposal is pending again. The task of an approved one becomes `withdrawn`; a merged one
-    takes its evidence back.
+    takes its evidence back; a suppressed one is counted from then on.
 
     404 `proposal_not_found`; 409 `not_reviewed`, `run_closed`, and `task_linked` where something was merged into the
     task or a tracker has it; 412 `version_conflict`.

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from analysis import closing
-from db import runs, transitions
+from db import proposals, runs, transitions
 from db.batches import percent
 from db.engine import Database
 from errors import Conflict, Refusal
@@ -109,7 +109,8 @@ async def cancel(held: runs.LockedRun) -> None:
 
 
 async def complete(held: runs.LockedRun) -> None:
-    """running → completed: every batch is settled, and not all of them failed."""
+    """running → completed: every batch is settled, and not all of them failed. Where all proposals were decided
+    meanwhile, the run is reviewed at once."""
     held.move("complete")
     run = held.run
     run.stage = "review"
@@ -128,6 +129,24 @@ async def complete(held: runs.LockedRun) -> None:
             "proposals_pending": run.proposals_pending,
             "batches_created": run.batches_created,
             "batches_failed": run.batches_failed,
+        },
+    )
+    if run.proposals_total and not run.proposals_pending:
+        await review(held)
+
+
+async def review(held: runs.LockedRun) -> None:
+    """completed → reviewed: the last proposal is decided."""
+    held.move("review")
+    run = held.run
+    held.audit("review")
+    await held.record(
+        "run_reviewed",
+        {
+            "id": str(run.id),
+            "run_id": str(run.id),
+            "status": run.status,
+            "proposals_total": run.proposals_total,
         },
     )
 
@@ -209,8 +228,9 @@ async def close(held: runs.LockedRun) -> None:
     """→ closed, with the figures of the run, computed from its rows."""
     run = held.run
     await check_close(held)
-    rows = await held.session.exec(select(TaskProposal).where(col(TaskProposal.run_id) == run.id))
-    proposals = [_reviewed(row) for row in rows.all()]
+    of_run = select(TaskProposal).where(col(TaskProposal.run_id) == run.id, proposals.counted())
+    rows = await held.session.exec(of_run)
+    decided = [_reviewed(row) for row in rows.all()]
     held.move("close")
     run.closed_at = now()
     run.stage = "finished"
@@ -218,7 +238,7 @@ async def close(held: runs.LockedRun) -> None:
     facts = closing.RunFacts(
         run.started_at, run.completed_at, run.closed_at, run.cost_estimate, run.input_tokens + run.output_tokens
     )
-    run.accuracy_metrics = closing.accuracy_metrics(facts, proposals)
+    run.accuracy_metrics = closing.accuracy_metrics(facts, decided)
     held.audit("close")
     await held.record("run_closed", {"id": str(run.id), "status": run.status, "accuracy_metrics": run.accuracy_metrics})
 

@@ -20,6 +20,7 @@ Sort = Literal["confidence", "created_at"]
 
 _AUDITED = (
     "status",
+    "suppressed_reason",
     "task_id",
     "merged_into_id",
     "reject_reason",
@@ -70,9 +71,13 @@ def conditions(
     project_config_id: UUID | None = None,
     category: Category | None = None,
     reviewed_by: str | None = None,
+    suppressed: bool = False,
 ) -> list[ColumnElement[bool]]:
-    """What a list is filtered by; None filters nothing."""
+    """What a list is filtered by; None filters nothing. Those that are suppressed are left out unless they are asked
+    for, all of them or by their status."""
     wanted: list[ColumnElement[bool]] = []
+    if status is None and not suppressed:
+        wanted.append(counted())
     if run_id is not None:
         wanted.append(col(TaskProposal.run_id) == run_id)
     if status is not None:
@@ -88,6 +93,11 @@ def conditions(
     if reviewed_by is not None:
         wanted.append(col(TaskProposal.reviewed_by) == reviewed_by)
     return wanted
+
+
+def counted() -> ColumnElement[bool]:
+    """Those that are in the totals of their run."""
+    return col(TaskProposal.status) != "suppressed"
 
 
 def pending() -> ColumnElement[bool]:

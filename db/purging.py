@@ -72,7 +72,7 @@ _MESSAGES = f"""
     sent_at < :before
     AND NOT EXISTS (
         SELECT FROM task_proposals AS proposal
-        WHERE proposal.source_message_ids @> ARRAY[messages.id] AND proposal.status <> 'rejected')
+        WHERE proposal.source_message_ids @> ARRAY[messages.id] AND proposal.status NOT IN ('rejected', 'suppressed'))
     AND NOT EXISTS (
         SELECT FROM analysis_runs AS run WHERE run.status NOT IN {_OVER}
         AND messages.sent_at >= run.time_window_start AND messages.sent_at < run.time_window_end)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
-from db import audit, evidence, proposals, runs, transitions
+from db import audit, evidence, lifecycle, proposals, runs
 from db.engine import Database
 from db.proposals import audited
 from db.versions import check_version
@@ -25,8 +25,9 @@ _COUNTERS = {
     "approved": "proposals_approved",
     "rejected": "proposals_rejected",
     "merged": "proposals_merged",
+    "suppressed": "proposals_suppressed",
 }
-"""The counter of the run for each state of a proposal that counts."""
+"""The counter of the run for each state of a proposal. All but the last are in the total."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class Review:
 
     def check_decided(self) -> None:
         status = self.proposal.status
-        if status not in _COUNTERS or status == "pending":
+        if status == "pending":
             raise Conflict("not_reviewed", f"The proposal is {status}; there is no decision to undo.")
         check_version(self.proposal, self._version)
 
@@ -120,7 +121,7 @@ class Review:
     def unsign(self) -> None:
         """The proposal is pending again; what the decision said is in the audit."""
         proposal = self.proposal
-        proposal.task_id = proposal.merged_into_id = proposal.reject_reason = None
+        proposal.task_id = proposal.merged_into_id = proposal.reject_reason = proposal.suppressed_reason = None
         proposal.review_action = proposal.reviewed_by = proposal.reviewed_at = proposal.review_notes = None
         self._move("pending", "reopen")
 
@@ -128,6 +129,8 @@ class Review:
         run = self._mine.run
         for counter, step in ((_COUNTERS[self.proposal.status], -1), (_COUNTERS[status], 1)):
             setattr(run, counter, getattr(run, counter) + step)
+        if self.proposal.status == "suppressed":
+            run.proposals_total += 1
         self.proposal.status = status
         self.proposal.version += 1
         self._audit(action, self.proposal, self._seen)
@@ -137,23 +140,12 @@ class Review:
         run = self._mine.run
         await self._record(event, self.proposal, **more)
         if run.proposals_pending == 0 and run.status == "completed":
-            self._turn("review")
-            await self._mine.record(
-                "run_reviewed",
-                {
-                    "id": str(run.id),
-                    "run_id": str(run.id),
-                    "status": run.status,
-                    "proposals_total": run.proposals_total,
-                },
-            )
+            await lifecycle.review(self._mine)
+            self._turned = True
         elif run.proposals_pending and run.status == "reviewed":
-            self._turn("unreview")
-
-    def _turn(self, command: transitions.Command) -> None:
-        self._mine.move(command)
-        self._mine.audit(command)
-        self._turned = True
+            self._mine.move("unreview")
+            self._mine.audit("unreview")
+            self._turned = True
 
     async def tell_edited(self, action: str, proposal: TaskProposal, fields: list[str]) -> None:
         self._audit(action, proposal, self._seen)

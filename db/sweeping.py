@@ -58,14 +58,15 @@ _miscounted = text(
         SELECT count(*) FILTER (WHERE status = 'pending') AS pending,
                count(*) FILTER (WHERE status = 'approved') AS approved,
                count(*) FILTER (WHERE status = 'rejected') AS rejected,
-               count(*) FILTER (WHERE status = 'merged') AS merged
+               count(*) FILTER (WHERE status = 'merged') AS merged,
+               count(*) FILTER (WHERE status = 'suppressed') AS suppressed
         FROM task_proposals WHERE run_id = run.id
     ) AS proposal
     WHERE run.last_event_at > :since AND run.status <> 'closed' AND run.batched_at IS NOT NULL
       AND (run.batches_created, run.batches_completed, run.batches_failed, run.proposals_pending,
-           run.proposals_approved, run.proposals_rejected, run.proposals_merged)
+           run.proposals_approved, run.proposals_rejected, run.proposals_merged, run.proposals_suppressed)
           <> (batch.created, batch.completed, batch.failed, proposal.pending,
-              proposal.approved, proposal.rejected, proposal.merged)
+              proposal.approved, proposal.rejected, proposal.merged, proposal.suppressed)
     """
 )
 

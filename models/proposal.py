@@ -27,6 +27,7 @@ from models.values import (
     RejectReason,
     ReviewAction,
     SimilarityType,
+    SuppressedReason,
 )
 
 
@@ -35,7 +36,8 @@ class TaskProposal(SQLModel, table=True):
 
     `task_id` is the task that it became or was merged into, `merged_into_id` the proposal that it was merged into. The
     evidence of what was merged into a proposal is part of its own, and `own_evidence` remembers what it had before.
-    `withdrawn_task_id` is the task of an approval that was undone, which comes back with the next one.
+    `withdrawn_task_id` is the task of an approval that was undone, which comes back with the next one. A `suppressed`
+    one says again what an earlier run's `similar_proposal_id` said; it waits for nobody and is in no total.
     """
 
     __tablename__ = "task_proposals"
@@ -47,16 +49,26 @@ class TaskProposal(SQLModel, table=True):
         one_of("task_proposals", "llm_recommendation", Recommendation),
         one_of("task_proposals", "similarity_type", SimilarityType),
         one_of("task_proposals", "reject_reason", RejectReason),
+        one_of("task_proposals", "suppressed_reason", SuppressedReason),
         one_of("task_proposals", "review_action", ReviewAction),
         CheckConstraint("confidence BETWEEN 0 AND 1", name="ck_task_proposals_confidence"),
         CheckConstraint("similarity_score BETWEEN 0 AND 1", name="ck_task_proposals_similarity_score"),
         CheckConstraint("char_length(proposed_title) BETWEEN 1 AND 200", name="ck_task_proposals_proposed_title"),
+        CheckConstraint(
+            "(status = 'suppressed') = (suppressed_reason IS NOT NULL)", name="ck_task_proposals_suppressed"
+        ),
         CheckConstraint("cardinality(source_message_ids) >= 1", name="ck_task_proposals_source_message_ids"),
         Index("ix_task_proposals_confidence", text("confidence DESC"), text("id DESC")),
         Index("ix_task_proposals_run", "run_id", text("confidence DESC"), text("id DESC")),
         Index("ix_task_proposals_status", "status", text("confidence DESC"), text("id DESC")),
         Index("ix_task_proposals_project", "project_config_id", text("confidence DESC"), text("id DESC")),
         Index("ix_task_proposals_evidence", "source_message_ids", postgresql_using="gin"),
+        Index(
+            "ix_task_proposals_title_trgm",
+            "proposed_title",
+            postgresql_using="gin",
+            postgresql_ops={"proposed_title": "gin_trgm_ops"},
+        ),
     )
 
     id: UUID = id_column()
@@ -84,11 +96,14 @@ class TaskProposal(SQLModel, table=True):
     project_classification_confidence: float | None = Field(default=None)
     project_keywords_matched: list[str] = list_column()
     similar_task_id: UUID | None = Field(default=None, foreign_key="tasks.id", index=True)
-    similar_proposal_id: UUID | None = Field(default=None, foreign_key="task_proposals.id", index=True)
+    similar_proposal_id: UUID | None = Field(
+        default=None, foreign_key="task_proposals.id", ondelete="SET NULL", index=True
+    )
     similarity_score: float | None = Field(default=None)
     similarity_type: SimilarityType = word_column("none")
     diff_summary: dict[str, Any] | None = object_column(nullable=True)
     status: ProposalStatus = word_column("pending")
+    suppressed_reason: SuppressedReason | None = word_column(nullable=True)
     task_id: UUID | None = Field(default=None, foreign_key="tasks.id", index=True)
     merged_into_id: UUID | None = Field(default=None, foreign_key="task_proposals.id", index=True)
     withdrawn_task_id: UUID | None = Field(default=None, foreign_key="tasks.id", index=True)

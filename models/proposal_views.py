@@ -13,6 +13,7 @@ from models.values import (
     RejectReason,
     ReviewAction,
     SimilarityType,
+    SuppressedReason,
 )
 
 
@@ -53,6 +54,7 @@ class ProposalView(BaseModel):
     similarity_score: float | None
     similarity_type: SimilarityType
     status: ProposalStatus
+    suppressed_reason: SuppressedReason | None
     task_id: UUID | None
     merged_into_id: UUID | None
     review_action: ReviewAction | None

@@ -25,6 +25,7 @@ from db import (
     bulk,
     evidence,
     lifecycle,
+    memory,
     message_search,
     outbox,
     proposals,
@@ -38,6 +39,7 @@ from db.message_search import Wanted
 from db.runs import LockedRun
 from devstack.servers import Servers
 from models.base import new_id
+from models.proposal import TaskProposal
 from models.run import AnalysisRun
 from tests.support.builders import START, add_assignment, fill_messages
 
@@ -366,7 +368,14 @@ FOUND: dict[str, tuple[Act, set[str]]] = {
     "how many runs since": (run_count(created_after=SINCE), {"ix_analysis_runs_created"}),
     "how many proposals of a run": (proposal_count(**OF_RUN), {"ix_task_proposals_run"}),
     "how many pending ones": (proposal_count(status="pending"), {"ix_task_proposals_status"}),
-    "how many sure ones": (proposal_count(min_confidence=0.95), {"ix_task_proposals_confidence"}),
+    "how many sure ones": (
+        proposal_count(min_confidence=0.95),
+        {"ix_task_proposals_confidence|ix_task_proposals_status"},
+    ),
+    "what is remembered": (
+        lambda session, large: memory.remembered(session, large.run, [_new_proposal()]),
+        {"ix_task_proposals_evidence", "ix_task_proposals_title_trgm", "ix_tasks_text_trgm"},
+    ),
     "how many of a project": (proposal_count(**OF_PROJECT), {"ix_task_proposals_project"}),
     "the pending proposals of all": (
         lambda session, _: statistics.proposals_pending(session),
@@ -418,6 +427,22 @@ FOUND: dict[str, tuple[Act, set[str]]] = {
         {"ix_analysis_batches_unsettled"},
     ),
 }
+
+
+def _new_proposal() -> TaskProposal:
+    return TaskProposal.model_validate(
+        {
+            "run_id": new_id(),
+            "batch_no": 1,
+            "ordinal": 1,
+            "proposed_title": "Overhaul the gearbox of part 4711",
+            "confidence": 0.5,
+            "source_message_ids": [new_id()],
+            "message_count": 1,
+            "model": "m",
+            "prompt_version": "1",
+        }
+    )
 
 
 @pytest.mark.parametrize("name", LISTS)

@@ -63,6 +63,7 @@ class Books:
         statuses = Counter(row.status for row in self.proposals if row.run_id == run.id)
         counters = (run.proposals_pending, run.proposals_approved, run.proposals_rejected, run.proposals_merged)
         assert counters == tuple(statuses[word] for word in ("pending", "approved", "rejected", "merged"))
+        assert run.proposals_suppressed == statuses.pop("suppressed", 0)
         assert run.proposals_total == statuses.total()
         if run.status in ("completed", "reviewed"):
             assert run.status == ("reviewed" if statuses["pending"] == 0 else "completed")

@@ -181,7 +181,10 @@ class Operator:
         assert run.batches_created == sum(batch.status != "split" for batch in listed)
         assert run.batches_completed == sum(batch.status == "completed" for batch in listed)
         assert run.batches_failed == sum(batch.status == "failed" for batch in listed)
-        assert run.proposals_total == len(proposals) == sum(batch.proposals for batch in listed)
+        counted = [proposal for proposal in proposals if proposal.status != "suppressed"]
+        assert run.proposals_total == len(counted)
+        assert len(proposals) == sum(batch.proposals for batch in listed)
+        assert run.proposals_suppressed == len(proposals) - len(counted)
         assert run.proposals_pending == sum(proposal.status == "pending" for proposal in proposals)
         assert len({(p.batch_no, p.ordinal) for p in proposals}) == len(proposals)
         assert [event.seq for event in events] == list(range(1, run.last_seq + 1))

@@ -532,6 +532,7 @@ CREATE TABLE task_proposals (
     similarity_type TEXT DEFAULT 'none' NOT NULL,
     diff_summary JSONB,
     status TEXT DEFAULT 'pending' NOT NULL,
+    suppressed_reason TEXT,
     task_id UUID,
     merged_into_id UUID,
     withdrawn_task_id UUID,
@@ -548,23 +549,25 @@ CREATE TABLE task_proposals (
     version INTEGER DEFAULT 1 NOT NULL,
     PRIMARY KEY (id),
     CONSTRAINT uq_task_proposals_key UNIQUE (run_id, batch_no, ordinal),
-    CONSTRAINT ck_task_proposals_status CHECK (status IN ('pending', 'approved', 'rejected', 'merged')),
+    CONSTRAINT ck_task_proposals_status CHECK (status IN ('pending', 'approved', 'rejected', 'merged', 'suppressed')),
     CONSTRAINT ck_task_proposals_proposed_priority CHECK (proposed_priority IN ('low', 'medium', 'high', 'critical')),
     CONSTRAINT ck_task_proposals_proposed_category CHECK (proposed_category IN ('bug', 'feature', 'improvement', 'question', 'chore')),
     CONSTRAINT ck_task_proposals_llm_recommendation CHECK (llm_recommendation IN ('new_task', 'update_existing', 'merge', 'reject')),
     CONSTRAINT ck_task_proposals_similarity_type CHECK (similarity_type IN ('exact_messages', 'semantic', 'none')),
     CONSTRAINT ck_task_proposals_reject_reason CHECK (reject_reason IN ('not_a_task', 'already_done', 'duplicate', 'wrong_details', 'other')),
+    CONSTRAINT ck_task_proposals_suppressed_reason CHECK (suppressed_reason IN ('rejected_before', 'pending_elsewhere', 'known_task')),
     CONSTRAINT ck_task_proposals_review_action CHECK (review_action IN ('approve', 'reject', 'merge', 'edit')),
     CONSTRAINT ck_task_proposals_confidence CHECK (confidence BETWEEN 0 AND 1),
     CONSTRAINT ck_task_proposals_similarity_score CHECK (similarity_score BETWEEN 0 AND 1),
     CONSTRAINT ck_task_proposals_proposed_title CHECK (char_length(proposed_title) BETWEEN 1 AND 200),
+    CONSTRAINT ck_task_proposals_suppressed CHECK ((status = 'suppressed') = (suppressed_reason IS NOT NULL)),
     CONSTRAINT ck_task_proposals_source_message_ids CHECK (cardinality(source_message_ids) >= 1),
     FOREIGN KEY(run_id) REFERENCES analysis_runs (id) ON DELETE CASCADE,
     FOREIGN KEY(proposed_project_id) REFERENCES project_configs (id),
     FOREIGN KEY(proposed_parent_id) REFERENCES tasks (id),
     FOREIGN KEY(project_config_id) REFERENCES project_configs (id),
     FOREIGN KEY(similar_task_id) REFERENCES tasks (id),
-    FOREIGN KEY(similar_proposal_id) REFERENCES task_proposals (id),
+    FOREIGN KEY(similar_proposal_id) REFERENCES task_proposals (id) ON DELETE SET NULL,
     FOREIGN KEY(task_id) REFERENCES tasks (id),
     FOREIGN KEY(merged_into_id) REFERENCES task_proposals (id),
     FOREIGN KEY(withdrawn_task_id) REFERENCES tasks (id)
@@ -580,4 +583,5 @@ CREATE INDEX ix_task_proposals_similar_proposal_id ON task_proposals (similar_pr
 CREATE INDEX ix_task_proposals_similar_task_id ON task_proposals (similar_task_id);
 CREATE INDEX ix_task_proposals_status ON task_proposals (status, confidence DESC, id DESC);
 CREATE INDEX ix_task_proposals_task_id ON task_proposals (task_id);
+CREATE INDEX ix_task_proposals_title_trgm ON task_proposals USING gin (proposed_title gin_trgm_ops);
 CREATE INDEX ix_task_proposals_withdrawn_task_id ON task_proposals (withdrawn_task_id);

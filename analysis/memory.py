@@ -1,0 +1,145 @@
+"""What earlier runs know of a proposal: whether it says again what was said before, and what it resembles.
+
+A proposal repeats an earlier one where both rest on the same messages and say nearly the same. Two tasks of one message
+stay two, and so do two titles that name different numbers.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+from uuid import UUID
+
+from rapidfuzz import fuzz, utils
+
+from models.values import RejectReason, SimilarityType, SuppressedReason
+
+SAME_WITH_EVIDENCE = 0.6
+"""How alike two titles are at least that say the same where both rest on a message."""
+SAME_ALONE = 0.4
+"""The same where both rest on exactly the same messages and nothing else does: models, and people who correct what they
+wrote, find other words."""
+RESEMBLES = 0.65
+"""How alike they are where the messages are others, for a reviewer to be shown the earlier one."""
+SAME_IN_OTHER_WORDS = 0.9
+"""How alike they are where a wish that was turned down comes again in new messages."""
+TURNED_DOWN: tuple[RejectReason, ...] = ("not_a_task", "duplicate")
+"""Rejections that hold for the same wish in new messages. What was done before may be to do again."""
+
+Fate = Literal["pending", "rejected", "task"]
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """An earlier proposal of another run, or a task, as one new proposal sees it.
+
+    `shared`: both rest on a message, `same`: on exactly the same ones. `fresh`: the new one rests on a message that the
+    earlier run hadn't in its hands.
+    """
+
+    title: str
+    fate: Fate
+    proposal_id: UUID | None = None
+    task_id: UUID | None = None
+    reject_reason: RejectReason | None = None
+    shared: bool = False
+    same: bool = False
+    fresh: bool = True
+
+
+@dataclass(frozen=True)
+class Recollection:
+    """What becomes of a new proposal. `suppressed` None: it is to be reviewed; `updates`: it has news of a task."""
+
+    suppressed: SuppressedReason | None = None
+    updates: bool = False
+    proposal_id: UUID | None = None
+    task_id: UUID | None = None
+    score: float | None = None
+    type: SimilarityType = "none"
+
+
+def recall(titles: Sequence[str], known: Sequence[Sequence[Remembered]]) -> list[Recollection]:
+    """For the proposals of one batch, each with what is remembered that may concern it.
+
+    An earlier proposal is repeated by the one that is most like it, and by others only in its very words.
+    """
+    pairs = sorted(
+        (
+            (likeness(title, one.title, same_evidence=True), at, one)
+            for at, title in enumerate(titles)
+            for one in known[at]
+            if one.shared
+        ),
+        key=lambda pair: (-pair[0], pair[2].fate != "task"),
+    )
+    alone = _alone(known)
+    found: dict[int, Recollection] = {}
+    repeated: set[UUID | None] = set()
+    for score, at, one in pairs:
+        if at in found or score < (SAME_ALONE if one.same and at in alone else SAME_WITH_EVIDENCE):
+            continue
+        if one.proposal_id in repeated and likeness(titles[at], one.title) < SAME_IN_OTHER_WORDS:
+            continue
+        repeated.add(one.proposal_id)
+        found[at] = _repeat(one, score)
+    return [found.get(at) or _resemblance(title, known[at]) for at, title in enumerate(titles)]
+
+
+def _alone(known: Sequence[Sequence[Remembered]]) -> set[int]:
+    """The places of the new proposals that have one earlier proposal on the same messages, which is no other's."""
+    same = [[one.proposal_id for one in ones if one.same] for ones in known]
+    counts = Counter(proposal_id for ids in same for proposal_id in ids)
+    return {at for at, ids in enumerate(same) if len(ids) == 1 and counts[ids[0]] == 1}
+
+
+def likeness(one: str, other: str, *, same_evidence: bool = False) -> float:
+    """How alike two titles are, 0 to 1, whatever the order of the words. For the `same_evidence` it is enough that most
+    words of the shorter one are in the other. Titles that name different numbers are not alike at all."""
+    first, second = _words(one), _words(other)
+    if not first or not second:
+        return 0.0
+    if _numbers(first) ^ _numbers(second) and not (
+        same_evidence and (_numbers(first) <= _numbers(second) or _numbers(second) <= _numbers(first))
+    ):
+        return 0.0
+    score = fuzz.token_sort_ratio(" ".join(first), " ".join(second)) / 100
+    if same_evidence:
+        score = max(score, len({*first} & {*second}) / min(len({*first}), len({*second})))
+    return score
+
+
+def _words(title: str) -> list[str]:
+    return utils.default_process(title).split()
+
+
+def _numbers(words: Sequence[str]) -> set[str]:
+    return {word for word in words if any(letter.isdigit() for letter in word)}
+
+
+def _repeat(one: Remembered, score: float) -> Recollection:
+    """The same messages and the same meaning."""
+    found = Recollection(proposal_id=one.proposal_id, task_id=one.task_id, score=score, type="exact_messages")
+    if one.fresh:
+        return replace(found, updates=one.fate == "task")
+    reasons: dict[Fate, SuppressedReason] = {
+        "pending": "pending_elsewhere",
+        "rejected": "rejected_before",
+        "task": "known_task",
+    }
+    return replace(found, suppressed=reasons[one.fate])
+
+
+def _resemblance(title: str, known: Sequence[Remembered]) -> Recollection:
+    """Other messages and nearly the same words. What shares messages and isn't a repeat is another task of theirs."""
+    scored = [(likeness(title, one.title), one.fate == "task", one) for one in known if not one.shared]
+    alike = [entry for entry in scored if entry[0] >= RESEMBLES]
+    if not alike:
+        return Recollection()
+    score, is_task, one = max(alike, key=lambda entry: entry[:2])
+    found = Recollection(
+        updates=is_task, proposal_id=one.proposal_id, task_id=one.task_id, score=score, type="semantic"
+    )
+    if one.fate == "rejected" and one.reject_reason in TURNED_DOWN and score >= SAME_IN_OTHER_WORDS:
+        return replace(found, suppressed="rejected_before")
+    return found

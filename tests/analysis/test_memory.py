@@ -1,0 +1,131 @@
+"""When a proposal says again what was said before."""
+
+from uuid import UUID, uuid4
+
+import pytest
+
+from analysis.memory import Fate, Recollection, Remembered, recall
+from models.values import RejectReason
+
+EARLIER, TASK = uuid4(), uuid4()
+
+
+def earlier(
+    title: str = "Fix the login on Safari",
+    fate: Fate = "rejected",
+    *,
+    shared: bool = True,
+    same: bool = True,
+    fresh: bool = False,
+    reason: RejectReason = "not_a_task",
+    proposal_id: UUID = EARLIER,
+) -> Remembered:
+    return Remembered(
+        title,
+        fate,
+        proposal_id=proposal_id,
+        task_id=TASK if fate == "task" else None,
+        reject_reason=reason if fate == "rejected" else None,
+        shared=shared,
+        same=same,
+        fresh=fresh,
+    )
+
+
+def of(title: str, *known: Remembered) -> Recollection:
+    return recall([title], [known])[0]
+
+
+@pytest.mark.parametrize(
+    ("fate", "reason"),
+    [("rejected", "rejected_before"), ("pending", "pending_elsewhere"), ("task", "known_task")],
+)
+def test_what_says_the_same_of_the_same_messages_is_suppressed(fate: Fate, reason: str) -> None:
+    found = of("Fix the login on Safari", earlier(fate=fate))
+    assert (found.suppressed, found.updates, found.type, found.score) == (reason, False, "exact_messages", 1.0)
+    assert found.proposal_id == EARLIER
+    assert found.task_id == (TASK if fate == "task" else None)
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["Repair Safari login", "Login on Safari: fix it", "Make it possible to log in with Safari", "fix login (Safari)"],
+)
+def test_other_words_of_a_model_do_not_hide_a_repeat(title: str) -> None:
+    assert of(title, earlier()).suppressed == "rejected_before"
+
+
+@pytest.mark.parametrize("title", ["Update the docs", "Order pizza for Friday", "Оновити документацію"])
+def test_another_task_of_the_same_message_is_another_task(title: str) -> None:
+    assert of(title, earlier()) == Recollection()
+    assert of(title, earlier(same=False)) == Recollection()
+
+
+def test_titles_that_name_different_numbers_are_different_tasks() -> None:
+    assert of("Ship part 13", earlier("Ship part 12")) == Recollection()
+    assert of("Ship part 13", earlier("Ship part 12", "task", shared=False, fresh=True)) == Recollection()
+    assert of("Ship part 12 today", earlier("Ship the part today")).suppressed == "rejected_before"
+
+
+def test_of_two_tasks_of_a_message_each_is_recognised() -> None:
+    one, other = earlier("Prepare the budget for March"), earlier("Send the budget to Ann", "task", proposal_id=uuid4())
+    first, second = recall(["Send Ann the budget", "Prepare the March budget"], [[one, other], [one, other]])
+    assert (first.suppressed, second.suppressed) == ("known_task", "rejected_before")
+
+
+def test_one_earlier_proposal_swallows_no_second_task() -> None:
+    known = [earlier("Prepare the budget")]
+    first, second = recall(["Prepare the budget", "Prepare the budget meeting"], [known, known])
+    assert (first.suppressed, second.suppressed) == ("rejected_before", None)
+
+
+def test_the_same_words_twice_are_two_repeats() -> None:
+    known = [earlier()]
+    found = recall(["Fix the login on Safari"] * 2, [known, known])
+    assert [one.suppressed for one in found] == ["rejected_before"] * 2
+
+
+def test_news_of_a_task_is_an_update_of_it() -> None:
+    found = of("Fix the login on Safari", earlier(fate="task", same=False, fresh=True))
+    assert (found.suppressed, found.updates, found.task_id) == (None, True, TASK)
+
+
+def test_news_of_what_was_rejected_or_waits_is_for_a_person_who_sees_the_earlier_one() -> None:
+    for fate in ("rejected", "pending"):
+        found = of("Fix the login on Safari", earlier(fate=fate, same=False, fresh=True))
+        assert (found.suppressed, found.updates, found.proposal_id) == (None, False, EARLIER)
+
+
+def test_a_task_said_again_in_new_messages_is_an_update_of_it() -> None:
+    known = earlier("Order a new coffee machine for the office", "task", shared=False, same=False, fresh=True)
+    found = of("Office needs a new coffee machine", known)
+    assert (found.suppressed, found.updates, found.task_id, found.type) == (None, True, TASK, "semantic")
+    assert found.score is not None
+    assert 0.65 <= found.score < 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "suppressed"),
+    [("not_a_task", True), ("duplicate", True), ("already_done", False), ("wrong_details", False), ("other", False)],
+)
+def test_a_wish_that_was_turned_down_stays_so_in_new_messages(reason: RejectReason, suppressed: bool) -> None:
+    known = earlier("Buy a new coffee machine", shared=False, same=False, fresh=True, reason=reason)
+    found = of("buy a new coffee machine!", known)
+    assert (found.suppressed == "rejected_before") is suppressed
+    assert found.proposal_id == EARLIER
+
+
+def test_the_opposite_in_new_messages_is_for_a_person() -> None:
+    known = earlier("Enable logging", shared=False, same=False, fresh=True)
+    assert of("Disable logging", known).suppressed is None
+
+
+def test_a_task_is_shown_before_a_proposal_that_is_as_much_alike() -> None:
+    known = [earlier(fate="pending", shared=False), earlier(fate="task", shared=False, proposal_id=uuid4())]
+    assert of("Fix the login on Safari", *known).task_id == TASK
+
+
+def test_without_anything_remembered_all_is_new() -> None:
+    assert recall(["One", "Two"], [[], []]) == [Recollection(), Recollection()]
+    assert recall([], []) == []
+    assert of("???", earlier("!!!")) == Recollection()
