@@ -16,6 +16,7 @@ from db.engine import async_url
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK_SECONDS = 2
 LOCK_ATTEMPTS = 30
+_IN_THE_WAY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 _LOCK = 0x676C6E72  # any number, the same in every process that migrates
 
 
@@ -32,7 +33,7 @@ async def upgrade(dsn: str, revision: str = "head") -> None:
                 await _try_upgrade(engine, revision)
             except DBAPIError as error:
                 cause = error.orig.__cause__ if error.orig else None
-                if attempt == LOCK_ATTEMPTS or not isinstance(cause, asyncpg.LockNotAvailableError):
+                if attempt == LOCK_ATTEMPTS or not isinstance(cause, _IN_THE_WAY):
                     raise
                 await asyncio.sleep(LOCK_SECONDS)
             else:

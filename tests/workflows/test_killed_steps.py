@@ -103,7 +103,8 @@ async def test_what_a_killed_worker_had_done_of_each_step_stays_and_nothing_is_d
         pinned = await written(connection, "run_message_chunks", "chunk_no", fetching)
         filtered = await written(connection, "run_message_chunks", "chunk_no", prefiltering)
         planned = await written(connection, "analysis_batches", "batch_no", batching)
-        assert (len(pinned), len(filtered), len(planned)) == (3, 6, 1000)
+        assert (len(pinned), len(filtered)) == (3, 6)
+        assert 1000 <= len(planned) < 1100
 
     async def batched(run_id: UUID) -> AnalysisRun:
         return await until(lambda: operator.run(run_id), lambda run: run.batched_at is not None)

@@ -101,6 +101,10 @@ async def test_a_worker_that_is_told_twice_ends_at_once(
     assert (await operator.check_books(run_id)).batches_completed == BATCHES
 
 
+_WAITING = """
+    SELECT count(*) FROM pg_locks
+    WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 _NEXT = """
 from alembic import op
 
@@ -150,15 +154,27 @@ async def test_a_migration_waits_for_a_long_transaction_without_holding_up_other
     await transaction.start()
     await long.execute("LOCK TABLE analysis_runs IN ACCESS SHARE MODE")
     migrating = asyncio.create_task(migrate.upgrade(dsn))
-    waiting = (
-        "SELECT count(*) FROM pg_locks WHERE NOT granted"
-        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-    )
-    await until(lambda: long.fetchval(waiting))
-    await until(lambda: long.fetchval(waiting), lambda number: number == 0)
+    await until(lambda: long.fetchval(_WAITING))
+    await until(lambda: long.fetchval(_WAITING), lambda number: number == 0)
     assert not migrating.done()
     await transaction.rollback()
     await long.close()
+    await migrating
+    async with operator.database.transaction() as session:
+        assert await session.scalar(text("SELECT version_num FROM alembic_version")) == "0002"
+
+
+@pytest.mark.usefixtures("next_schema")
+async def test_a_migration_that_deadlocks_with_a_run_is_tried_again(operator: Operator, dsn: str) -> None:
+    other = await asyncpg.connect(dsn)
+    transaction = other.transaction()
+    await transaction.start()
+    await other.execute("LOCK TABLE analysis_runs IN ACCESS SHARE MODE")
+    migrating = asyncio.create_task(migrate.upgrade(dsn))
+    await until(lambda: other.fetchval(_WAITING))
+    await other.execute("LOCK TABLE analysis_batches IN ACCESS SHARE MODE")
+    await transaction.rollback()
+    await other.close()
     await migrating
     async with operator.database.transaction() as session:
         assert await session.scalar(text("SELECT version_num FROM alembic_version")) == "0002"
