@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from commands import data, doctor, keys, purging, review, runs, service, stack
+from commands import data, doctor, exporting, keys, purging, review, runs, service, stack
 
 app = typer.Typer(
     name="gleaner",
@@ -27,6 +27,7 @@ app.command()(runs.run)
 app.command()(runs.runs)
 app.command()(runs.watch)
 app.command()(review.review)
+app.command()(exporting.export)
 app.command()(doctor.doctor)
 app.command()(purging.purge)
 

@@ -3,10 +3,12 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
+from sqlalchemy import ColumnElement
 
 from api.auth import Caller, Reader, Reviewer
 from api.dependencies import Api, Resources
+from api.exporting import DOCUMENT, Download, FormatQuery, download
 from api.idempotency import IdempotentRoute
 from api.paging import Page, PageQuery
 from api.problems import invalid_field
@@ -21,32 +23,44 @@ from models.values import ProposalStatus
 router = APIRouter(prefix="/proposals", tags=["proposals"], route_class=IdempotentRoute)
 
 
-@router.get("")
-async def list_proposals(
-    _: Reader,
-    resources: Api,
-    page: PageQuery,
+def _wanted(
     run_id: UUID | None = None,
     status: ProposalStatus | None = None,
     min_confidence: Annotated[float | None, Query(ge=0, le=1)] = None,
     project_config_id: UUID | None = None,
-    sort: proposals.Sort = "confidence",
     include: Literal["suppressed"] | None = None,
-) -> Page[ProposalView]:
-    """Proposals, the surest first (or, with `sort=created_at`, the newest). Those that say again what was said before
-    are left out unless `include=suppressed` or `status=suppressed` asks for them."""
-    wanted = proposals.conditions(
+) -> list[ColumnElement[bool]]:
+    return proposals.conditions(
         run_id=run_id,
         status=status,
         min_confidence=min_confidence,
         project_config_id=project_config_id,
         suppressed=include == "suppressed",
     )
+
+
+ProposalsWanted = Annotated[list[ColumnElement[bool]], Depends(_wanted)]
+
+
+@router.get("")
+async def list_proposals(
+    _: Reader, resources: Api, page: PageQuery, wanted: ProposalsWanted, sort: proposals.Sort = "confidence"
+) -> Page[ProposalView]:
+    """Proposals, the surest first (or, with `sort=created_at`, the newest). Those that say again what was said before
+    are left out unless `include=suppressed` or `status=suppressed` asks for them."""
     async with resources.database.transaction() as session:
         found = await proposals.listed(session, wanted, sort=sort, after=page.after(float, UUID), limit=page.limit + 1)
         total = await proposals.count(session, wanted)
     views = [ProposalView.model_validate(proposal) for proposal in found]
     return page.of(views, total, key=lambda view: (view.confidence, view.id))
+
+
+@router.get("/export", response_class=Response, responses={200: DOCUMENT})
+async def export_proposals(
+    _: Reader, resources: Api, wanted: ProposalsWanted, format_: FormatQuery = "csv"
+) -> Download:
+    """All proposals of a list as one document, run by run, as they were at one moment."""
+    return await download(resources.database, "proposals", wanted, format_)
 
 
 @router.get("/{proposal_id}")

@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from sqlalchemy import ColumnElement
 
 from api.auth import Reader, Reviewer
 from api.dependencies import Api
+from api.exporting import DOCUMENT, Download, FormatQuery, download
 from api.idempotency import IdempotentRoute
 from api.paging import Page, PageQuery
 from api.schemas.audit import AuditView
@@ -26,23 +28,41 @@ _HISTORY = 100
 """Entries of the audit that a task shows; `GET /audit?entity_id=` has them all."""
 
 
-@router.get("")
-async def list_tasks(
-    _: Reader,
-    resources: Api,
-    page: PageQuery,
+def _wanted(
     status: TaskStatus | None = None,
     project_config_id: UUID | None = None,
     assignee: Annotated[str | None, Query(max_length=200)] = None,
     q: Annotated[str | None, Query(max_length=1000, description="A text in title or description, in any case.")] = None,
-) -> Page[TaskView]:
+    external_system: Annotated[str | None, Query(max_length=200)] = None,
+    external_id: Annotated[str | None, Query(max_length=200)] = None,
+) -> list[ColumnElement[bool]]:
+    return tasks.conditions(
+        status=status,
+        project_config_id=project_config_id,
+        assignee=assignee,
+        words=q,
+        external_system=external_system,
+        external_id=external_id,
+    )
+
+
+TasksWanted = Annotated[list[ColumnElement[bool]], Depends(_wanted)]
+
+
+@router.get("")
+async def list_tasks(_: Reader, resources: Api, page: PageQuery, wanted: TasksWanted) -> Page[TaskView]:
     """Tasks, the newest first."""
-    wanted = tasks.conditions(status=status, project_config_id=project_config_id, assignee=assignee, words=q)
     async with resources.database.transaction() as session:
         found = await tasks.listed(session, wanted, after=page.after(datetime, UUID), limit=page.limit + 1)
         total = await tasks.count(session, wanted)
     views = [TaskView.model_validate(task) for task in found]
     return page.of(views, total, key=lambda view: (view.created_at, view.id))
+
+
+@router.get("/export", response_class=Response, responses={200: DOCUMENT})
+async def export_tasks(_: Reader, resources: Api, wanted: TasksWanted, format_: FormatQuery = "csv") -> Download:
+    """All tasks of a list as one document, project by project, as they were at one moment."""
+    return await download(resources.database, "tasks", wanted, format_)
 
 
 @router.get("/{task_id}")
@@ -72,8 +92,8 @@ async def change_task(
 ) -> TaskView:
     """Change the fields named.
 
-    400 `unknown_project`, `unknown_parent_task`; 404 `task_not_found`; 409 `task_withdrawn`; 412 `version_conflict`;
-    422 also `parent_cycle`; 428 `version_required`.
+    400 `unknown_project`, `unknown_parent_task`; 404 `task_not_found`; 409 `task_withdrawn`, `external_link_taken`; 412
+    `version_conflict`; 422 also `parent_cycle`, `external_link_incomplete`; 428 `version_required`.
     """
     task = await tasks.change(resources.database, task_id, body.named(), actor=actor, version=version)
     show_version(response, task.version)

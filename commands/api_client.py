@@ -1,6 +1,7 @@
 """The API as the commands see it."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -40,8 +41,8 @@ class ApiClient:
     ) -> None:
         self._http.close()
 
-    def get(self, path: str, **query: object) -> Any:
-        return self._call("GET", path, params={name: value for name, value in query.items() if value is not None})
+    def get(self, path: str, **query: Any) -> Any:
+        return self._call("GET", path, params=_given(query))
 
     def post(self, path: str, body: object | None = None, *, version: int | None = None) -> Any:
         """With `version` only if that is still the present one."""
@@ -60,6 +61,25 @@ class ApiClient:
             if cursor is None:
                 return
 
+    def project_id(self, name: str) -> str:
+        """The id of the project with this name."""
+        for item in self.pages("/projects"):
+            if item["name"] == name:
+                return str(item["id"])
+        raise ApiError(f"There is no project {name!r}.")
+
+    @contextmanager
+    def stream(self, path: str, **query: Any) -> Iterator[Iterator[bytes]]:
+        """The body of a reply, piece by piece as it comes."""
+        try:
+            with self._http.stream("GET", path, params=_given(query)) as reply:
+                if reply.is_error:
+                    reply.read()
+                    raise _refusal(reply)
+                yield reply.iter_bytes()
+        except httpx.HTTPError as error:
+            raise self._silent(error) from error
+
     def socket_url(self, run_id: str, after_seq: int) -> str:
         """The WebSocket of one run's events; where a key is needed, with a token of it."""
         query: dict[str, object] = {"run_id": run_id, "after_seq": after_seq}
@@ -71,10 +91,17 @@ class ApiClient:
         try:
             reply = self._http.request(method, path, **arguments)
         except httpx.HTTPError as error:
-            raise ApiError(f"The API at {self.base_url} does not answer ({type(error).__name__}).") from error
+            raise self._silent(error) from error
         if reply.is_error:
             raise _refusal(reply)
         return reply.json() if reply.content else None
+
+    def _silent(self, error: httpx.HTTPError) -> ApiError:
+        return ApiError(f"The API at {self.base_url} does not answer ({type(error).__name__}).")
+
+
+def _given(query: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in query.items() if value is not None}
 
 
 def _if_match(version: int | None) -> dict[str, str]:

@@ -81,7 +81,7 @@ def _create(
         "options": {name: value for name, value in options.items() if value is not None},
     }
     if project is not None:
-        body["project_config_id"] = _project_id(api, project)
+        body["project_config_id"] = api.project_id(project)
     created: dict[str, Any] = api.post("/analysis/runs", body)
     return created
 
@@ -91,13 +91,6 @@ def _first_assignment(api: ApiClient) -> str:
     if found is None:
         raise ApiError("There is no active agent assignment; create one or name it with --assignment.")
     return str(found["id"])
-
-
-def _project_id(api: ApiClient, name: str) -> str:
-    for item in api.pages("/projects"):
-        if item["name"] == name:
-            return str(item["id"])
-    raise ApiError(f"There is no project {name!r}.")
 
 
 def _row(item: dict[str, Any]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, or_, text, tuple_
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -49,6 +50,8 @@ def conditions(
     project_config_id: UUID | None = None,
     assignee: str | None = None,
     words: str | None = None,
+    external_system: str | None = None,
+    external_id: str | None = None,
 ) -> list[ColumnElement[bool]]:
     """What a list is filtered by; None filters nothing. `words` stand in the title or description, in any case."""
     wanted: list[ColumnElement[bool]] = []
@@ -58,6 +61,10 @@ def conditions(
         wanted.append(col(Task.project_config_id) == project_config_id)
     if assignee is not None:
         wanted.append(col(Task.assignee) == assignee)
+    if external_system is not None:
+        wanted.append(col(Task.external_system) == external_system)
+    if external_id is not None:
+        wanted.append(col(Task.external_id) == external_id)
     if words is not None:
         texts = (col(Task.title), col(Task.description))
         wanted.append(or_(*(column.icontains(words, autoescape=True) for column in texts)))
@@ -93,8 +100,8 @@ async def change(
 ) -> Task:
     """Set what differs.
 
-    400 `unknown_project`, `unknown_parent_task`; 404 `task_not_found`; 409 `task_withdrawn`; 412 `version_conflict`;
-    422 `parent_cycle`.
+    400 `unknown_project`, `unknown_parent_task`; 404 `task_not_found`; 409 `task_withdrawn`, `external_link_taken`; 412
+    `version_conflict`; 422 `parent_cycle`, `external_link_incomplete`.
     """
     async with database.transaction() as session:
         if values.get("parent_task_id") is not None:
@@ -110,7 +117,20 @@ async def change(
             await _check_parent(session, task, changed["parent_task_id"])
         if changed:
             _apply(session, task, changed, actor, "edit")
+        if changed.keys() & {"external_system", "external_id"}:
+            await _check_link(session, task)
         return task
+
+
+async def _check_link(session: AsyncSession, task: Task) -> None:
+    """An id means something only together with the system that it is of, and there it is of one task."""
+    if (task.external_system is None) != (task.external_id is None):
+        raise Unprocessable("external_link_incomplete", "external_system and external_id go together.")
+    link = f"{task.external_id} of {task.external_system}"
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        raise Conflict("external_link_taken", f"Another task is {link}.") from error
 
 
 async def check_project(session: AsyncSession, project_id: UUID | None) -> None:

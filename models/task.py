@@ -21,6 +21,7 @@ class Task(SQLModel, table=True):
         one_of("tasks", "priority", Priority),
         one_of("tasks", "category", Category),
         CheckConstraint("parent_task_id <> id", name="ck_tasks_parent_task_id"),
+        Index("uq_tasks_external", "external_system", "external_id", unique=True),
         Index("ix_tasks_created", text("created_at DESC"), text("id DESC")),
         Index("ix_tasks_status", "status", text("created_at DESC"), text("id DESC")),
         Index("ix_tasks_project", "project_config_id", text("created_at DESC"), text("id DESC")),

@@ -381,6 +381,7 @@ FOUND: dict[str, tuple[Act, set[str]]] = {
         lambda session, _: statistics.proposals_pending(session),
         {"ix_task_proposals_status"},
     ),
+    "a tracker's task": (task_list(external_system="linear", external_id="ENG-7"), {"uq_tasks_external"}),
     "a text in tasks": (task_list(words="part 12345"), {"ix_tasks_text_trgm"}),
     "what reports a task": (
         lambda session, _: evidence.reports(session, new_id()),

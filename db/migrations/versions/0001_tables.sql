@@ -293,6 +293,7 @@ CREATE INDEX ix_tasks_parent_task_id ON tasks (parent_task_id);
 CREATE INDEX ix_tasks_project ON tasks (project_config_id, created_at DESC, id DESC);
 CREATE INDEX ix_tasks_status ON tasks (status, created_at DESC, id DESC);
 CREATE INDEX ix_tasks_text_trgm ON tasks USING gin (title gin_trgm_ops, description gin_trgm_ops);
+CREATE UNIQUE INDEX uq_tasks_external ON tasks (external_system, external_id);
 
 CREATE TABLE analysis_runs (
     id UUID DEFAULT uuidv7() NOT NULL,
