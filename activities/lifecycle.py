@@ -1,5 +1,6 @@
 """The activities that change what a run is: begin, obey, finish."""
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from temporalio import activity
@@ -35,8 +36,17 @@ def state_of(run: AnalysisRun, settings: Settings) -> contract.RunState:
         proposals_pending=run.proposals_pending,
         history_limit=settings.history_limit,
         probe_seconds=settings.provider_probe_seconds,
+        closes_at=_closes_at(run),
         error=error and contract.ErrorInfo(code=error["code"], message=_short(error), hint=error["hint"]),
     )
+
+
+def _closes_at(run: AnalysisRun) -> datetime | None:
+    """Its last event is the last decision, or its completion where there was none to take."""
+    after = run.options.get("auto_close_after_seconds")
+    if after is None or phase_of(run) != "review" or run.proposals_pending:
+        return None
+    return run.last_event_at + timedelta(seconds=after)
 
 
 def phase_of(run: AnalysisRun) -> contract.Phase:

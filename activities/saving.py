@@ -10,7 +10,7 @@ from analysis.memory import Recollection, recall
 from analysis.prefilter import matched_keywords
 from analysis.prompts import refs_of
 from analysis.proposals import AnswerInvalidError, ProposalDraft, parse_answer
-from db import answers, batches, memory, proposals, runs
+from db import answers, batches, decisions, memory, proposals, runs
 from errors import Conflict
 from logs import logger
 from models.conversation import ChatMessage
@@ -44,6 +44,9 @@ class SavingActivities:
                 if settling is not None:
                     proposals.add(session, found)
                     await batches.settle(held, settling, proposals=count, suppressed=len(found) - count)
+                    for proposal in found:
+                        if _approves_itself(held.run, proposal):
+                            await decisions.approve_found(held, proposal)
                 settled = _settled(held.run, settling, count)
         if settled.counted:
             _tell_saved(ref, count)
@@ -92,6 +95,17 @@ def _remind(proposal: TaskProposal, known: Recollection) -> None:
         proposal.status, proposal.suppressed_reason = "suppressed", known.suppressed
     if known.updates:
         proposal.llm_recommendation = "update_existing"
+
+
+def _approves_itself(run: AnalysisRun, proposal: TaskProposal) -> bool:
+    """Whether the project's rule, as it was when the run began, needs no person for this."""
+    rule = run.config_snapshot.get("auto_approve")
+    return (
+        rule is not None
+        and proposal.status == "pending"
+        and proposal.confidence >= rule["min_confidence"]
+        and (proposal.similarity_score or 0) < rule["max_similarity"]
+    )
 
 
 def _row(run: AnalysisRun, batch: AnalysisBatch, ordinal: int, draft: ProposalDraft, evidence: str) -> TaskProposal:

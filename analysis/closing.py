@@ -54,29 +54,30 @@ def accuracy_metrics(run: RunFacts, proposals: Sequence[ReviewedProposal]) -> di
         "proposals_approved": of["approved"],
         "proposals_rejected": of["rejected"],
         "proposals_merged": of["merged"],
-        "approval_rate": _ratio(of["approved"], total),
-        "rejection_rate": _ratio(of["rejected"], total),
-        "merge_rate": _ratio(of["merged"], total),
+        "approval_rate": ratio(of["approved"], total),
+        "rejection_rate": ratio(of["rejected"], total),
+        "merge_rate": ratio(of["merged"], total),
         "edited_count": sum(proposal.edited for proposal in proposals),
         "avg_confidence": _mean(proposal.confidence for proposal in proposals),
         "avg_confidence_approved": _mean(proposal.confidence for proposal in approved),
         "avg_confidence_rejected": _mean(proposal.confidence for proposal in rejected),
         "high_confidence_approved": sure_and_right,
         "low_confidence_rejected": unsure_and_wrong,
-        "confidence_accuracy": _ratio(sure_and_right + unsure_and_wrong, total),
+        "confidence_accuracy": ratio(sure_and_right + unsure_and_wrong, total),
         "calibration": _calibration(proposals),
         "duplicates_flagged": len(flagged),
         "duplicates_confirmed": sum(_was_duplicate(proposal) for proposal in flagged),
         "reject_reasons": dict(Counter(proposal.reject_reason for proposal in rejected if proposal.reject_reason)),
         "processing_seconds": _seconds(run.started_at, run.completed_at),
         "review_seconds": review_seconds,
-        "avg_seconds_per_proposal": _ratio(review_seconds, total),
-        "cost_per_approved_task": _dollars_each(run.cost, len(approved)),
-        "tokens_per_proposal": _ratio(run.tokens, total),
+        "avg_seconds_per_proposal": ratio(review_seconds, total),
+        "cost_per_approved_task": dollars_each(run.cost, len(approved)),
+        "tokens_per_proposal": ratio(run.tokens, total),
     }
 
 
-def _ratio(part: float | None, whole: int) -> float | None:
+def ratio(part: float | None, whole: int) -> float | None:
+    """To six places; None with nothing under it."""
     return None if part is None or not whole else round(part / whole, 6)
 
 
@@ -96,12 +97,17 @@ def _review_seconds(run: RunFacts, proposals: Sequence[ReviewedProposal]) -> flo
     return None if seconds is None else max(0.0, seconds)
 
 
-def _dollars_each(cost: Decimal | None, count: int) -> str | None:
+def dollars_each(cost: Decimal | None, count: int) -> str | None:
+    """US dollars as text; None where the cost is unknown or there is nothing that it is of."""
     return None if cost is None or not count else plain_decimal(round(cost / count, 10))
 
 
 def _was_duplicate(proposal: ReviewedProposal) -> bool:
     return proposal.status == "merged" or proposal.reject_reason == "duplicate"
+
+
+def band_name(low: float, high: float) -> str:
+    return f"{low:.1f}-{high:.1f}"
 
 
 def _calibration(proposals: Sequence[ReviewedProposal]) -> list[dict[str, object]]:
@@ -110,5 +116,5 @@ def _calibration(proposals: Sequence[ReviewedProposal]) -> list[dict[str, object
         last = high == BANDS[-1][1]
         band = [p for p in proposals if low <= p.confidence < high or (last and p.confidence == high)]
         approved = sum(proposal.status == "approved" for proposal in band)
-        rows.append({"band": f"{low:.1f}-{high:.1f}", "proposals": len(band), "approved": approved})
+        rows.append({"band": band_name(low, high), "proposals": len(band), "approved": approved})
     return rows

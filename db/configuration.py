@@ -44,6 +44,7 @@ class Configuration:
             },
             "prompt_version": prompt_version,
             "project": None if self.project is None else project_snapshot(self.project),
+            "auto_approve": None if self.project is None else self.project.auto_approve,
         }
 
     def check_active(self) -> None:

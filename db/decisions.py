@@ -9,9 +9,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import evidence, tasks
 from db.engine import Database
-from db.reviewing import Decision, deciding, no_target
+from db.reviewing import Decision, Review, deciding, no_target
+from db.runs import LockedRun
 from errors import NotFound, Unprocessable
-from models.actor import Actor
+from models.actor import SYSTEM, Actor
 from models.base import now
 from models.proposal import TaskProposal
 from models.task import Task
@@ -39,12 +40,22 @@ async def approve(
     """
     async with deciding(database, proposal_id, actor, version) as review:
         review.check_pending()
-        task = await tasks.of_approval(review.session, review.proposal, actor)
-        review.proposal.task_id, review.proposal.withdrawn_task_id = task.id, None
-        review.sign("approved", "approve", notes)
-        await tasks.count_reports(review.session, task)
-        await review.tell("proposal_approved", task_id=str(task.id))
+        await _approve(review, actor, notes)
     return review.decision
+
+
+async def approve_found(held: LockedRun, proposal: TaskProposal) -> None:
+    """Approve a proposal that was just found in the run, by the rule of its project."""
+    await held.session.flush()
+    await _approve(Review({held.run.id: held}, proposal, SYSTEM, None), SYSTEM, None)
+
+
+async def _approve(review: Review, actor: Actor, notes: str | None) -> None:
+    task = await tasks.of_approval(review.session, review.proposal, actor)
+    review.proposal.task_id, review.proposal.withdrawn_task_id = task.id, None
+    review.sign("approved", "approve", notes)
+    await tasks.count_reports(review.session, task)
+    await review.tell("proposal_approved", task_id=str(task.id))
 
 
 async def reject(

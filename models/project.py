@@ -10,8 +10,9 @@ from models.columns import flag_column, id_column, list_column, object_column, s
 
 
 class ProjectConfig(SQLModel, table=True):
-    """A project. `glossary` maps terms to meanings, `components` are `{name, keywords}`, `priority_rules` hold
-    `critical_keywords` and `high_keywords`; `version` is semantic and rises with every change of those."""
+    """A project. `auto_approve` is the rule by which proposals are approved without a person, `{min_confidence,
+    max_similarity}`, or null. `glossary` maps terms to meanings, `components` are `{name, keywords}`, `priority_rules`
+    hold `critical_keywords` and `high_keywords`; `version` is semantic and rises with every change of those."""
 
     __tablename__ = "project_configs"
 
@@ -23,6 +24,7 @@ class ProjectConfig(SQLModel, table=True):
     components: list[dict[str, Any]] = list_column()
     priority_rules: dict[str, Any] = object_column()
     default_assignees: list[str] = list_column()
+    auto_approve: dict[str, Any] | None = object_column(nullable=True)
     pm_user_id: UUID | None = Field(default=None, foreign_key="users.id", index=True)
     is_active: bool = flag_column(True)
     version: str = text_column("1.0.0")

@@ -46,6 +46,7 @@ class RunOptions(BaseModel):
     prefilter: Prefilter = "rules"
     min_confidence: float = Field(default=0, ge=0, le=1)
     duplicates: DuplicateCheck = "rules"
+    auto_close_after_seconds: int | None = Field(default=None, ge=60, le=31_536_000)
 
 
 class RunCreate(BaseModel):

@@ -40,6 +40,7 @@ class AnalysisRun:
         self._hopeless: contract.ErrorInfo | None = None
         self._crash: BaseException | None = None
         self._cancel_heeded = False
+        self._tried_to_close: datetime | None = None
 
     @workflow.run
     async def run(self, start: contract.RunInput) -> None:
@@ -217,10 +218,20 @@ class AnalysisRun:
     # --- review and the end ---
 
     async def _await_review(self) -> None:
-        await workflow.wait_condition(
-            lambda: self._state.phase != "review" or self._history_is_long(), timeout_summary="Waiting for the review"
-        )
-        if self._state.phase == "review":
+        """Wait for the close, which comes by itself where the run's options say so."""
+        closes_at = self._state.closes_at
+        due = closes_at if closes_at != self._tried_to_close else None
+        try:
+            await workflow.wait_condition(
+                lambda: self._state.phase != "review" or self._state.closes_at != closes_at or self._history_is_long(),
+                timeout=None if due is None else max(due - workflow.now(), timedelta(0)),
+                timeout_summary="Waiting for the review" if due is None else "Until the run closes by itself",
+            )
+        except TimeoutError:
+            self._tried_to_close = closes_at
+            closing = self._put_command("close")
+            await workflow.wait_condition(lambda: closing.done)
+        if self._state.phase == "review" and self._history_is_long():
             await self._continue_as_new()
 
     async def _end_failed(self, error: contract.ErrorInfo) -> None:

@@ -98,6 +98,8 @@ class RunState(BaseModel):
     """Events after which the execution continues as new, besides the server's own suggestion."""
     probe_seconds: float = 30.0
     """How long after it went down a provider is first probed."""
+    closes_at: datetime | None = None
+    """When a run that nobody has to decide on any more closes by itself."""
     error: ErrorInfo | None = None
 
 

@@ -31,6 +31,7 @@ Text = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_stor
 Prompt = Annotated[str, StringConstraints(max_length=100_000), AfterValidator(_storable)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_storable)]
 Count = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Price = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=17, decimal_places=10)]
 """US dollars per million tokens."""
 JsonObject = dict[str, JsonValue]

@@ -1,12 +1,12 @@
 """Projects as the API takes and shows them."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from api.schemas.fields import Body, JsonObject, Name, Patch, Text
+from api.schemas.fields import Body, JsonObject, Name, Patch, Share, Text
 
 
 class Component(Body):
@@ -24,6 +24,13 @@ def _component(value: object) -> object:
 Keywords = Annotated[list[Name], Field(max_length=500)]
 Glossary = Annotated[dict[Name, Text], Field(max_length=500)]
 Components = Annotated[list[Annotated[Component, BeforeValidator(_component)]], Field(max_length=500)]
+
+
+class AutoApproval(Body):
+    """Approve without a person what is at least so sure, and less like any task or earlier proposal than that."""
+
+    min_confidence: Share
+    max_similarity: Share = 0.5
 
 
 class ProjectCreate(Body):
@@ -51,6 +58,7 @@ class ProjectCreate(Body):
     components: Components = Field(default_factory=list)
     priority_rules: JsonObject = Field(default_factory=dict)
     default_assignees: Keywords = Field(default_factory=list)
+    auto_approve: AutoApproval | None = None
     is_active: bool = True
 
 
@@ -58,6 +66,7 @@ class ProjectPatch(Patch):
     """What changes of a project. Lists and objects are replaced as a whole."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"keywords": ["checkout", "refund"]}]})
+    nullable: ClassVar[frozenset[str]] = frozenset({"auto_approve"})
 
     name: Name | None = None
     description: Text | None = None
@@ -66,6 +75,7 @@ class ProjectPatch(Patch):
     components: Components | None = None
     priority_rules: JsonObject | None = None
     default_assignees: Keywords | None = None
+    auto_approve: AutoApproval | None = None
     is_active: bool | None = None
 
 
@@ -82,6 +92,7 @@ class ProjectView(BaseModel):
     components: list[JsonObject]
     priority_rules: JsonObject
     default_assignees: list[str]
+    auto_approve: AutoApproval | None
     is_active: bool
     version: str
     created_at: datetime

@@ -7,13 +7,11 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.schemas.fields import Body, Name, Patch, Text
+from api.schemas.fields import Body, Name, Patch, Share, Text
 from models.values import Category, Priority, ProposalStatus, RejectReason
 
 MAX_BULK = 10_000
 """Proposals that one bulk may decide."""
-
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ProposalPatch(Patch):

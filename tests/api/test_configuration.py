@@ -241,6 +241,18 @@ async def test_an_assignment_is_active_while_every_part_of_it_is(api: ServedApi)
     assert (await api.get("/assignments", active_only=True))["total"] == 1
 
 
+async def test_a_project_approves_by_itself_only_by_a_rule_that_makes_sense(api: ServedApi) -> None:
+    made = await api.post("/projects", {"name": "p"}, status=201)
+    path = f"/projects/{made['id']}"
+    assert made["auto_approve"] is None
+    ruled = await api.patch(path, {"auto_approve": {"min_confidence": 0.9}})
+    assert ruled["auto_approve"] == {"min_confidence": 0.9, "max_similarity": 0.5}
+    assert ruled["version"] == made["version"]
+    for rule in ({}, {"min_confidence": 1.1}, {"min_confidence": 0.9, "max_similarity": -1}, {"confidence": 1}, True):
+        await api.patch(path, {"auto_approve": rule}, status=422)
+    assert (await api.patch(path, {"auto_approve": None}))["auto_approve"] is None
+
+
 async def test_a_project_s_version_rises_with_what_a_run_sees_of_it(api: ServedApi) -> None:
     made = await api.post("/projects", {"name": "p", "keywords": ["pay"]}, status=201)
     assert made["version"] == "1.0.0"

@@ -45,10 +45,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 
 
 def kill_and_wait(stack: RunningStack, part: str) -> None:
-    """Kill a part; returns when it has a new process."""
+    """Kill a part; returns when it has a new process, and the stack has said so."""
     before = stack.pid(part)
     os.kill(before, signal.SIGKILL)
-    wait_for(lambda: stack.pid(part) != before)
+    wait_for(lambda: stack.pid(part) != before and f"restarted {part} (exit -9), pid {stack.pid(part)}" in stack.output)
 
 
 async def starts(dsn: str) -> int:
@@ -145,6 +145,7 @@ def test_a_killed_worker_takes_its_own_children_with_it(shared: RunningStack) ->
 
 
 async def test_a_query_under_way_does_not_hold_up_the_restart_of_a_killed_database(shared: RunningStack) -> None:
+    await until_postgres_answers(shared.description["postgres"])
     busy = await asyncpg.connect(shared.description["postgres"])
     backend = await busy.fetchval("SELECT pg_backend_pid()")
     query = asyncio.create_task(busy.execute(ENDLESS_QUERY))

@@ -83,6 +83,7 @@ class Team:
     async def closes(self, run: AnalysisRun) -> None:
         async with working(self._settings):
             await self.operator.commands.close(run.id)
+            await self.operator.until(run.id, "closed")
 
     async def frees_the_window(self, run: AnalysisRun) -> None:
         """Let another run have the window though proposals of this one wait."""

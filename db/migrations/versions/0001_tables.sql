@@ -206,6 +206,7 @@ CREATE TABLE project_configs (
     components JSONB DEFAULT '[]' NOT NULL,
     priority_rules JSONB DEFAULT '{}' NOT NULL,
     default_assignees JSONB DEFAULT '[]' NOT NULL,
+    auto_approve JSONB,
     pm_user_id UUID,
     is_active BOOLEAN DEFAULT true NOT NULL,
     version TEXT DEFAULT '1.0.0' NOT NULL,
