@@ -81,7 +81,6 @@ async def _found(
         for ordinal, draft in enumerate(drafts, 1)
     ]
     if found:
-        await memory.take_turn(held.session, batch.source_id)
         known = await memory.remembered(held.session, held.run, found)
         for proposal, recollection in zip(found, recall([one.proposed_title for one in found], known), strict=True):
             _remind(proposal, recollection)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from sqlalchemy import func, text
+from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -18,19 +18,11 @@ from models.task import Task
 
 RESEMBLING = 20
 """How many proposals, and how many tasks, with a title like a new one's are looked at."""
-_LOCK = 0x6D656D
-
-
-async def take_turn(session: AsyncSession, source_id: UUID) -> None:
-    """Hold back others that save proposals of the same source, until this transaction ends: of two that find the same
-    at once, the second has to see the first. The lock of a run comes before this one."""
-    await session.execute(
-        text("SELECT pg_advisory_xact_lock(:kind, hashtext(:source))"), {"kind": _LOCK, "source": str(source_id)}
-    )
 
 
 async def remembered(session: AsyncSession, run: AnalysisRun, found: Sequence[TaskProposal]) -> list[list[Remembered]]:
-    """For each new proposal of the run what other runs found in its messages, and what resembles its title."""
+    """For each new proposal of the run what other runs of its project found in its messages, and what resembles its
+    title."""
     on_messages = await _on_messages(session, run, found)
     return [
         [
@@ -53,6 +45,7 @@ async def _on_messages(
             col(TaskProposal.source_message_ids).op("&&")(list(ids)),
             col(TaskProposal.run_id) != run.id,
             col(TaskProposal.status) != "suppressed",
+            col(AnalysisRun.project_config_id).is_not_distinct_from(run.project_config_id),
         )
         .order_by(col(TaskProposal.id))
     )
