@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Literal
 
+from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
@@ -96,12 +97,7 @@ class ExtractionActivities:
                     return None
                 if question.settled:
                     return question
-                since = now() - self._retention if question.use_cache else None
-                stored = await answers.reusable(session, question.fingerprint, ref.run_id, since=since)
-                if stored is not None and _still_valid(stored.raw_answer, question):
-                    await answers.open_attempt(session, ref.run_id, ref.batch_no, question.fingerprint)
-                    await answers.count_cache_hit(session, ref.run_id, ref.batch_no, stored.model)
-                    question.answered = True
+                if await self._has_answer(session, question):
                     return question
                 if await limiter.claim(
                     session,
@@ -111,11 +107,24 @@ class ExtractionActivities:
                     holder=asking.holder,
                     limits=question.limits,
                 ):
-                    question.attempt = await answers.open_attempt(
-                        session, ref.run_id, ref.batch_no, question.fingerprint
-                    )
+                    # An attempt that the server gave up on may have stored its answer while this one waited here.
+                    if not await self._has_answer(session, question):
+                        question.attempt = await answers.open_attempt(
+                            session, ref.run_id, ref.batch_no, question.fingerprint
+                        )
                     return question
             await asyncio.sleep(PLACE_POLL_SECONDS)
+
+    async def _has_answer(self, session: AsyncSession, question: Question) -> bool:
+        """Whether the question's answer is stored and fits the present parser; then it is the batch's."""
+        run_id, batch_no = question.run.id, question.batch.batch_no
+        since = now() - self._retention if question.use_cache else None
+        stored = await answers.reusable(session, question.fingerprint, run_id, since=since)
+        question.answered = stored is not None and _still_valid(stored.raw_answer, question)
+        if stored is not None and question.answered:
+            await answers.open_attempt(session, run_id, batch_no, question.fingerprint)
+            await answers.count_cache_hit(session, run_id, batch_no, stored.model)
+        return question.answered
 
     async def _after(self, failure: ModelFailure, ref: contract.BatchRef, asking: Asking) -> contract.Extracted:
         """Judge a failed call by all that the run's calls say of the provider."""

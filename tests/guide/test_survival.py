@@ -90,7 +90,7 @@ async def test_a_run_outlives_the_death_of_every_part(tmp_path: Path) -> None:
             await service.run_until(run_id, "completed")
             await _check_books(service, run_id)
             # Only what was in flight in the killed worker is asked again.
-            assert model.stats().calls <= 60 + max(killed_worker, 2)
+            assert model.stats().calls <= 60 + max(killed_worker, 2), service.log("worker")
 
 
 async def _answered(model: ModelServer, least: int) -> bool:

@@ -7,12 +7,15 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from models.run import AnalysisRun
+from activities.questions import read_question
+from db import answers
+from models.run import AnalysisRun, ModelResponse
 from settings import Settings
 from tests.support.model_script import Rule
 from tests.support.model_server import ModelServer
 from tests.support.waiting import until
 from tests.support.working import Operator, working
+from workflows import contract
 
 BATCHES = 3
 
@@ -161,3 +164,34 @@ async def test_a_stored_answer_that_the_parser_does_not_take_any_more_is_asked_a
     await _closed_run(operator, assignment)
     await _execute(operator, "UPDATE model_responses SET raw_answer = '[]'")
     assert await _calls_of_a_second_run(operator, model, assignment) == BATCHES
+
+
+@pytest.mark.usefixtures("worker")
+async def test_an_answer_that_is_stored_while_an_attempt_waits_for_its_place_is_used(
+    operator: Operator, model: ModelServer
+) -> None:
+    await operator.messages(10)
+    assignment = await operator.assignment(model.base_url, max_concurrency=1)
+    async with operator.database.transaction() as session:
+        await session.execute(
+            text(
+                "INSERT INTO provider_limits (provider_id, requests_left, tokens_left) SELECT id, 1, 1 FROM llm_providers"
+            )
+        )
+        run_id = await operator.started_run(assignment)
+        await until(lambda: _waiting_for_locks(operator))
+        question = await read_question(session, contract.BatchRef(run_id=run_id, batch_no=1), probing=False)
+        assert question is not None
+        found = ModelResponse(
+            fingerprint=question.fingerprint, run_id=run_id, model="stand-in", raw_answer='{"proposals": []}'
+        )
+        await answers.keep(session, found)
+    await operator.until(run_id, "completed")
+    assert model.stats().calls == 0
+    await operator.check_books(run_id)
+
+
+async def _waiting_for_locks(operator: Operator) -> int:
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with operator.database.transaction() as session:
+        return int(await session.scalar(text(query)) or 0)
