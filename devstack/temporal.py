@@ -36,6 +36,9 @@ class Temporal:
             *("--port", str(self.port)),
             *("--ui-port", str(self.ui_port)),
             "--ui-disable-news-fetch",
+            # An execution is deleted only when the server has noted that its end was processed, by default every
+            # half minute.
+            *("--dynamic-config-value", 'history.transferProcessorUpdateAckInterval="1s"'),
         ]
         for name, kind in SEARCH_ATTRIBUTES.items():
             options += ["--search-attribute", f"{name}={kind}"]

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import text
-from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.common.v1 import WorkflowExecution as ExecutionKey
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from db import sweeping
@@ -51,7 +51,13 @@ async def _gone(operator: Operator, run_id: UUID) -> None:
     handle = await operator.workflow(run_id)
     await handle.terminate()
     client = await connect(operator.settings)
-    async for execution in client.list_workflows(f"WorkflowId = '{handle.id}'"):
+
+    async def listed() -> list[WorkflowExecution]:
+        return [found async for found in client.list_workflows(f"WorkflowId = '{handle.id}'")]
+
+    # Temporal lists an execution, and its end, a little after they are so; deleting one before that fails for long.
+    executions = await until(listed, _all_ended)
+    for execution in executions:
         await client.workflow_service.delete_workflow_execution(_deletion(client, execution.id, execution.run_id))
 
     async def forgotten() -> bool:
@@ -64,10 +70,14 @@ async def _gone(operator: Operator, run_id: UUID) -> None:
     await until(forgotten)
 
 
+def _all_ended(executions: list[WorkflowExecution]) -> bool:
+    return bool(executions) and all(found.status is not WorkflowExecutionStatus.RUNNING for found in executions)
+
+
 def _deletion(client: Client, workflow_id: str, run_id: str) -> DeleteWorkflowExecutionRequest:
     return DeleteWorkflowExecutionRequest(
         namespace=client.namespace,
-        workflow_execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id),
+        workflow_execution=ExecutionKey(workflow_id=workflow_id, run_id=run_id),
     )
 
 
