@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from commands import data, doctor, exporting, keys, purging, review, runs, service, stack
+from commands import data, doctor, evaluating, exporting, keys, purging, review, runs, service, stack
 
 app = typer.Typer(
     name="gleaner",
@@ -28,6 +28,7 @@ app.command()(runs.runs)
 app.command()(runs.watch)
 app.command()(review.review)
 app.command()(exporting.export)
+app.command("eval")(evaluating.evaluate)
 app.command()(doctor.doctor)
 app.command()(purging.purge)
 

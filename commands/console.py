@@ -27,6 +27,11 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+def tell(line: str) -> None:
+    """What goes on, on stderr: not part of what a command gives."""
+    err.print(line, markup=False, highlight=False)
+
+
 def show_json(value: object) -> None:
     say(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 

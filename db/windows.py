@@ -195,6 +195,12 @@ async def filtered(session: AsyncSession, run_id: UUID) -> tuple[int, dict[str, 
     return int(kept or 0), {reason: int(count) for reason, count in reasons.all()}
 
 
+async def kept_messages(session: AsyncSession, run_id: UUID) -> list[UUID]:
+    """The ids of all messages that passed the prefilter of a small run."""
+    query = text("SELECT unnest(kept_ids) FROM run_message_chunks WHERE run_id = :run")
+    return list((await session.scalars(query, {"run": run_id})).all())
+
+
 async def preview(session: AsyncSession, run: AnalysisRun, rules: prefilter.Rules) -> Preview:
     """What the run's window holds and what the prefilter would leave of it; stores nothing."""
     values = {**_window_values(run), "active": rules.active, "keywords": rules.keywords}

@@ -16,6 +16,7 @@ TaskKind = Literal[
     "accepted_request",
     "assigned",
     "bug_report",
+    "case",
     "context_owner",
     "other_language",
     "reassigned",

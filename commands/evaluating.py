@@ -1,0 +1,185 @@
+"""`gleaner eval`: how good a model's proposals are, measured on labelled conversations by whole runs."""
+
+import asyncio
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from commands import console
+from commands.api_client import ApiClient, ApiError
+from commands.stack import part
+from commands.watching import events
+from db import messages, windows
+from db.defaults import ensure_offline_assignment
+from db.engine import Database
+from db.migrate import upgrade
+from devstack.stack import PartCommand, Stack, StackConfig, run_stack
+from evaluation.figures import Made, Report, count, report
+from evaluation.rendering import compared, rendered
+from evaluation.talks import talks, window
+from sample.scoring import ScoredProposal
+from sample.workspace import MessageRef
+from settings import get_settings
+
+
+class DataSet(StrEnum):
+    CASES = "cases"
+    KEPT_BACK = "kept_back"
+    SAMPLE = "sample"
+
+
+@dataclass(frozen=True)
+class _Model:
+    """Which model is asked, and how it is reached."""
+
+    type: str
+    name: str
+    base_url: str | None
+    key: str | None = field(repr=False)
+
+
+def evaluate(
+    data_sets: Annotated[list[DataSet] | None, typer.Argument(help="Default: all.")] = None,
+    provider: Annotated[str, typer.Option(help="The provider's type.")] = "offline",
+    model: Annotated[str, typer.Option(help="The model's name.")] = "rules",
+    base_url: Annotated[str | None, typer.Option(help="Where a compatible server stands.")] = None,
+    key_variable: Annotated[
+        str | None, typer.Option("--api-key-variable", help="The environment variable that holds the provider's key.")
+    ] = None,
+    prefilter: Annotated[str, typer.Option(help="rules or off.")] = "rules",
+    output: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file, too.")] = None,
+    before: Annotated[Path | None, typer.Option("--compare", help="Show the change since these figures.")] = None,
+) -> None:
+    """Run an extractor over labelled conversations, on a stack of its own, and say how good it is."""
+    earlier = None if before is None else _figures_of(before)
+    key = None if key_variable is None else os.environ.get(key_variable)
+    if key_variable is not None and key is None:
+        console.misused(f"The environment has no {key_variable}.")
+    found = _run_all(list(data_sets or DataSet), _Model(provider, model, base_url, key), prefilter)
+    console.say("\n\n".join(rendered(one) for one in found))
+    if earlier is not None:
+        console.say(compared(earlier, [one.to_json() for one in found]))
+    if output is not None:
+        output.write_text(json.dumps([one.to_json() for one in found], indent=2, ensure_ascii=False))
+
+
+def _figures_of(path: Path) -> list[dict[str, Any]]:
+    try:
+        figures: list[dict[str, Any]] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        console.misused(f"{path} holds no figures of an earlier `gleaner eval --json`: {error}")
+    return figures
+
+
+def _run_all(data_sets: Sequence[DataSet], model: _Model, prefilter: str) -> list[Report]:
+    """The reports, from a stack that is gone afterwards."""
+    found: list[Report] = []
+
+    async def prepare(dsn: str) -> None:
+        await upgrade(dsn)
+        async with Database(dsn, pool_size=2) as database:
+            await ensure_offline_assignment(database)
+            async with database.transaction() as session:
+                by_source = {one.value: [m for talk in talks(one.value) for m in talk.messages] for one in data_sets}
+                await messages.store(session, by_source, source_type="api")
+
+    async def evaluate_all(stack: Stack) -> int:
+        try:
+            with ApiClient(get_settings(), stack.api_url) as api:
+                assignment = _assignment(api, model)
+                found.extend([await _evaluated(api, stack.dsn, one, assignment, prefilter) for one in data_sets])
+        except ApiError as error:
+            console.err.print(str(error), markup=False)
+            return 1
+        return 0
+
+    with tempfile.TemporaryDirectory(prefix="gleaner-eval-") as folder:
+        config = StackConfig(Path(folder) / "stack", 0, 0, 0)
+        own = PartCommand(part("worker").argv, {"GLEANER_ALLOW_PRIVATE_TARGETS": "true"})
+        work = run_stack(
+            config, api=part("serve"), worker=own, migrate=prepare, on_ready=evaluate_all, announce=console.tell
+        )
+        code = asyncio.run(work)
+    if code:
+        raise typer.Exit(code)
+    return found
+
+
+def _assignment(api: ApiClient, model: _Model) -> str:
+    if model.type == "offline":
+        return str(min(api.pages("/assignments", active_only=True), key=lambda item: item["id"])["id"])
+    connection = {"base_url": model.base_url, "api_key": model.key}
+    given = {name: value for name, value in connection.items() if value is not None}
+    provider = api.post("/providers", {"name": "Evaluated", "type": model.type, **given})
+    agent = api.post("/agents", {"name": "Evaluated", "provider_id": provider["id"], "model_name": model.name})
+    task = api.post("/task-configs", {"name": "Evaluation"})
+    return str(api.post(f"/agents/{agent['id']}/tasks", {"task_id": task["id"]})["id"])
+
+
+async def _evaluated(api: ApiClient, dsn: str, data_set: DataSet, assignment: str, prefilter: str) -> Report:
+    """The report of one run over the data set."""
+    chosen = talks(data_set.value)
+    start, end = window(chosen)
+    source = next(item for item in api.pages("/sources") if item["name"] == data_set.value)
+    # A project of its own: data sets share their days, and must not remember each other's tasks.
+    project = api.post("/projects", {"name": data_set.value})
+    body = {
+        "time_window_start": start.isoformat(),
+        "time_window_end": end.isoformat(),
+        "agent_assignment_id": assignment,
+        "project_config_id": project["id"],
+        "filters": {"source_ids": [source["id"]]},
+        "options": {"prefilter": prefilter},
+    }
+    run_id = api.post("/analysis/runs", body)["id"]
+    api.post(f"/analysis/runs/{run_id}/start")
+    async for event in events(api, run_id):
+        last = event
+    run = api.get(f"/analysis/runs/{run_id}")
+    if last["event"] != "run_completed":
+        raise ApiError(f"The run over {data_set.value} ended as {run['status']}: {run['error_log']}")
+    shown = {item["id"]: item for item in api.pages("/messages", source=data_set.value)}
+    refs = {message_id: (item["channel"], item["external_id"]) for message_id, item in shown.items()}
+    made = [
+        (refs[one["source_message_ids"][0]][0], _made(one, shown, refs))
+        for one in api.pages("/proposals", run_id=run_id)
+    ]
+    kept = frozenset(refs[str(one)] for one in await _kept(dsn, UUID(run_id)))
+    return report(
+        data_set.value,
+        run["config_snapshot"]["agent"]["model_name"],
+        [(talk, count(talk, [one for channel, one in made if channel == talk.id], kept)) for talk in chosen],
+        tokens=run["llm_tokens_used"],
+        cost_usd=None if run["cost_estimate"] is None else float(run["cost_estimate"]),
+    )
+
+
+def _made(proposal: Mapping[str, Any], shown: Mapping[str, Any], refs: Mapping[str, MessageRef]) -> Made:
+    return Made(
+        ScoredProposal(
+            proposal["proposed_title"],
+            proposal["proposed_description"],
+            proposal["proposed_assignee"],
+            frozenset(refs[one] for one in proposal["source_message_ids"] if one in refs),
+        ),
+        due=proposal["due_date"] is not None,
+        quoted=all(
+            quote["quote"] in shown[quote["message_id"]]["content"]
+            for quote in proposal["evidence"]
+            if quote["message_id"] in shown
+        ),
+    )
+
+
+async def _kept(dsn: str, run_id: UUID) -> Sequence[UUID]:
+    """The messages that the prefilter let through."""
+    async with Database(dsn, pool_size=1) as database, database.transaction() as session:
+        return await windows.kept_messages(session, run_id)

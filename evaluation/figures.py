@@ -1,0 +1,140 @@
+"""What a run's proposals are worth, measured by the tasks of the conversations."""
+
+import random
+from collections.abc import Callable, Sequence, Set
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from evaluation.talks import Talk
+from sample.scoring import ScoredProposal, meets, score
+from sample.workspace import Gold, MessageRef
+
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Made:
+    """A proposal; whether it names a date, and whether its quotes stand in the messages that it cites."""
+
+    proposal: ScoredProposal
+    due: bool = False
+    quoted: bool = True
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What happened in one conversation, or in several."""
+
+    tasks: int = 0
+    found: int = 0
+    owned: int = 0
+    dated: int = 0
+    due: int = 0
+    proposals: int = 0
+    repeated: int = 0
+    valid: int = 0
+    messages: int = 0
+    kept: int = 0
+    tasks_kept: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        mine, its = asdict(self), asdict(other)
+        return Counts(**{name: mine[name] + its[name] for name in mine})
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A ratio with the bounds of its 95 % interval; None with nothing under it."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """The figures of one run over one data set. Costs are US dollars, None where the price is unknown."""
+
+    data_set: str
+    model: str
+    talks: int
+    tokens: int
+    cost_usd: float | None
+    figures: dict[str, Figure]
+    by_category: dict[str, tuple[int, int, int]]
+    per_talk: dict[str, dict[str, int]] = field(repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+RATIOS: dict[str, Callable[[Counts], tuple[int, int]]] = {
+    "task recall": lambda counts: (counts.found, counts.tasks),
+    "precision": lambda counts: (counts.found, counts.proposals),
+    "proposals per task": lambda counts: (counts.proposals, counts.tasks),
+    "owner accuracy": lambda counts: (counts.owned, counts.found),
+    "due date found": lambda counts: (counts.dated, counts.due),
+    "evidence validity": lambda counts: (counts.valid, counts.proposals),
+    "duplicate rate": lambda counts: (counts.repeated, counts.proposals),
+    "prefilter recall": lambda counts: (counts.tasks_kept, counts.tasks),
+    "prefilter dropped": lambda counts: (counts.messages - counts.kept, counts.messages),
+}
+
+
+def count(talk: Talk, made: Sequence[Made], kept: Set[MessageRef]) -> Counts:
+    """What the proposals of one conversation are worth. Each task is met once; what meets one that was met is a
+    repeat."""
+    refs = {(message.channel, message.external_id) for message in talk.messages}
+    scored = score([one.proposal for one in made], Gold(talk.tasks, ()))
+    met = {one.proposal for one in scored.per_task}
+    found = [(one, made[one.proposal]) for one in scored.per_task if one.proposal is not None]
+    return Counts(
+        tasks=scored.tasks,
+        found=scored.found,
+        owned=scored.right_owner,
+        dated=sum(one.task.id in talk.dated and proposal.due for one, proposal in found),
+        due=sum(one.task.id in talk.dated for one, _ in found),
+        proposals=len(made),
+        repeated=sum(
+            number not in met and any(meets(one.proposal, task) for task in talk.tasks)
+            for number, one in enumerate(made)
+        ),
+        valid=sum(one.quoted and bool(one.proposal.evidence) and one.proposal.evidence <= refs for one in made),
+        messages=len(refs),
+        kept=len(refs & kept),
+        tasks_kept=sum(not task.refs().isdisjoint(kept) for task in talk.tasks),
+    )
+
+
+def report(
+    data_set: str, model: str, counted: Sequence[tuple[Talk, Counts]], *, tokens: int, cost_usd: float | None
+) -> Report:
+    """The figures of conversations, with intervals from drawing conversations with replacement."""
+    whole = sum((counts for _, counts in counted), Counts())
+    # Drawn with a fixed seed: the same run gives the same report.
+    chance = random.Random(7)  # noqa: S311 - a sample, no secret
+    draws = [sum(chance.choices([counts for _, counts in counted], k=len(counted)), Counts()) for _ in range(RESAMPLES)]
+    by_category: dict[str, Counts] = {}
+    for talk, counts in counted:
+        by_category[talk.category] = by_category.get(talk.category, Counts()) + counts
+    return Report(
+        data_set=data_set,
+        model=model,
+        talks=len(counted),
+        tokens=tokens,
+        cost_usd=cost_usd,
+        figures={name: _figure(ratio, whole, draws) for name, ratio in RATIOS.items()},
+        by_category={name: (one.found, one.tasks, one.proposals) for name, one in by_category.items()},
+        per_talk={talk.id: asdict(counts) for talk, counts in counted},
+    )
+
+
+def _figure(ratio: Callable[[Counts], tuple[int, int]], whole: Counts, draws: Sequence[Counts]) -> Figure:
+    drawn = sorted(value for value in (_value(ratio(one)) for one in draws) if value is not None)
+    if not drawn:
+        return Figure(_value(ratio(whole)), None, None)
+    return Figure(_value(ratio(whole)), drawn[len(drawn) // 40], drawn[-1 - len(drawn) // 40])
+
+
+def _value(parts: tuple[int, int]) -> float | None:
+    return round(parts[0] / parts[1], 4) if parts[1] else None

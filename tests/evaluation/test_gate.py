@@ -1,0 +1,76 @@
+"""The offline extractor on the project's own cases, by whole runs: what CI watches."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.model_server import ModelServer
+from tests.support.service import output_of
+
+BOUNDS = {
+    "cases": {"task recall": 0.9, "precision": 0.75, "owner accuracy": 0.85, "due date found": 0.85},
+    "kept_back": {"task recall": 0.85, "precision": 0.7, "owner accuracy": 0.85, "due date found": 0.8},
+    "sample": {"task recall": 0.9, "precision": 0.65, "owner accuracy": 0.9, "due date found": 0.7},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("eval")
+
+
+@pytest.fixture(scope="module")
+async def printed(folder: Path) -> str:
+    return await output_of(["eval", "--json", str(folder / "eval.json")])
+
+
+@pytest.fixture(scope="module")
+def reports(printed: str, folder: Path) -> dict[str, Any]:
+    assert printed
+    return {one["data_set"]: one for one in json.loads((folder / "eval.json").read_text())}
+
+
+@pytest.mark.parametrize("data_set", BOUNDS)
+def test_the_offline_extractor_is_as_good_as_it_was(reports: dict[str, Any], data_set: str) -> None:
+    figures = {name: figure["value"] for name, figure in reports[data_set]["figures"].items()}
+    below = {name: figures[name] for name, bound in BOUNDS[data_set].items() if figures[name] < bound}
+    assert below == {}
+    assert figures["evidence validity"] == 1.0
+    assert figures["prefilter recall"] == 1.0
+    assert figures["proposals per task"] <= 1.5
+
+
+def test_no_bot_and_no_injection_makes_a_task(reports: dict[str, Any]) -> None:
+    for data_set in ("cases", "kept_back"):
+        for category in ("bot message", "injection attempt"):
+            found, _, proposals = reports[data_set]["by_category"][category]
+            assert proposals == found
+
+
+def test_the_report_is_markdown_for_a_person(printed: str) -> None:
+    assert "## cases, rules-1" in printed
+    assert "| task recall | 0." in printed
+    assert "| other languages | 3 | 3 |" in printed
+
+
+async def test_two_runs_are_compared(folder: Path, reports: dict[str, Any]) -> None:
+    assert reports
+    text = await output_of(["eval", "kept_back", "--prefilter", "off", "--compare", str(folder / "eval.json")])
+    assert "## kept_back: rules-1 → rules-1" in text
+    assert "worse: kb-bot" in text
+
+
+async def test_another_model_is_evaluated_by_the_same_way() -> None:
+    with ModelServer() as model:
+        at = ["--provider", "openai", "--model", "stand-in", "--base-url", model.base_url]
+        text = await output_of(["eval", "kept_back", *at, "--api-key-variable", "EVAL_KEY"], {"EVAL_KEY": "sk-test"})
+        assert model.stats().calls == 20
+    assert "## kept_back, stand-in" in text
+    assert "unknown" in text
+
+
+async def test_what_is_wrong_is_said(tmp_path: Path) -> None:
+    assert "EVAL_KEY" in await output_of(["eval", "--api-key-variable", "EVAL_KEY"], status=2)
+    assert "no figures" in await output_of(["eval", "--compare", str(tmp_path / "none.json")], status=2)
