@@ -173,11 +173,10 @@ async def test_an_answer_that_is_stored_while_an_attempt_waits_for_its_place_is_
     await operator.messages(10)
     assignment = await operator.assignment(model.base_url, max_concurrency=1)
     async with operator.database.transaction() as session:
-        await session.execute(
-            text(
-                "INSERT INTO provider_limits (provider_id, requests_left, tokens_left) SELECT id, 1, 1 FROM llm_providers"
-            )
+        query = (
+            "INSERT INTO provider_limits (provider_id, requests_left, tokens_left) SELECT id, 1, 1 FROM llm_providers"
         )
+        await session.execute(text(query))
         run_id = await operator.started_run(assignment)
         await until(lambda: _waiting_for_locks(operator))
         question = await read_question(session, contract.BatchRef(run_id=run_id, batch_no=1), probing=False)
