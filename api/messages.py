@@ -42,7 +42,7 @@ class _Sorted:
 
 
 @router.post("")
-async def store_messages(body: MessagesBatch, _: Runner, resources: Api) -> StoredMessages:
+async def store_messages(body: MessagesBatch, caller: Runner, resources: Api) -> StoredMessages:
     """Store up to 1,000 messages, keyed by (source, channel, external_id); a source that is new is made.
 
     The same again changes nothing, a changed message is updated. An item that can't be stored is `rejected` with
@@ -51,7 +51,7 @@ async def store_messages(body: MessagesBatch, _: Runner, resources: Api) -> Stor
     """
     found = _sorted(body.messages)
     async with resources.database.transaction() as session:
-        counts = await store(session, found.by_source, source_type="api")
+        counts = await store(session, found.by_source, source_type="api", actor=caller)
     return StoredMessages(
         inserted=counts.inserted, updated=counts.updated, unchanged=counts.unchanged, rejected=found.rejected
     )

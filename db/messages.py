@@ -11,6 +11,8 @@ from sqlalchemy import ARRAY, CollectionAggregate, CursorResult, Text, TextClaus
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db import audit
+from models.actor import SYSTEM, Actor
 from models.conversation import IncomingMessage
 from models.message import Message
 from models.source import Source
@@ -119,16 +121,20 @@ _UPSERT = text(f"""
     SELECT count(*) FILTER (WHERE is_new) AS inserted, count(*) FILTER (WHERE NOT is_new) AS updated FROM written
 """)  # noqa: S608 - put together from the constants above
 
-_MAKE_SOURCE = text("INSERT INTO sources (name, type) VALUES (:name, :type) ON CONFLICT (name) DO NOTHING")
+_MAKE_SOURCE = text("INSERT INTO sources (name, type) VALUES (:name, :type) ON CONFLICT (name) DO NOTHING RETURNING id")
 
 
-async def source_named(session: AsyncSession, name: str, source_type: SourceType) -> UUID:
+async def source_named(session: AsyncSession, name: str, source_type: SourceType, actor: Actor = SYSTEM) -> UUID:
     """The id of the source of that name, which is made with the type given if there is none yet."""
     found = await find_source(session, name)
     while found is None:
         # Where another transaction is making the same source, this waits for its end and does nothing.
-        await _execute(session, _MAKE_SOURCE, {"name": name, "type": source_type})
-        found = await find_source(session, name)
+        values: dict[str, object] = {"name": name, "type": source_type}
+        found = (await _execute(session, _MAKE_SOURCE, values)).scalar_one_or_none()
+        if found is not None:
+            audit.write(session, actor, "create", "source", found, before=None, after=values)
+        else:
+            found = await find_source(session, name)
     return found
 
 
@@ -137,16 +143,20 @@ async def find_source(session: AsyncSession, name: str) -> UUID | None:
 
 
 async def store(
-    session: AsyncSession, by_source: Mapping[str, Sequence[IncomingMessage]], *, source_type: SourceType
+    session: AsyncSession,
+    by_source: Mapping[str, Sequence[IncomingMessage]],
+    *,
+    source_type: SourceType,
+    actor: Actor = SYSTEM,
 ) -> StoredCounts:
-    """Inserts or updates messages by the names of their sources, making the sources that are missing.
+    """Inserts or updates messages by the names of their sources; a source that is missing is made by the actor.
 
     A key that stands twice counts twice and its last message wins. Each message must be free of flaws (`flaw_of`).
     """
     counts = StoredCounts()
     # Every transaction takes the sources in one order, or two of them could wait for each other.
     for name in sorted(by_source):
-        counts += await upsert(session, await source_named(session, name, source_type), by_source[name])
+        counts += await upsert(session, await source_named(session, name, source_type, actor), by_source[name])
     return counts
 
 

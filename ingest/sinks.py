@@ -9,6 +9,7 @@ from db.messages import compare, find_source, source_named, store
 from errors import GleanerError
 from ingest.load import BySource
 from ingest.report import ImportReport
+from models.actor import LOCAL
 from models.values import SourceType
 
 
@@ -24,13 +25,13 @@ class DatabaseSink:
     async def take(self, batch: BySource, report: ImportReport) -> None:
         job_id = await self._job(min(batch, default=self._otherwise))
         async with self._database.transaction() as session:
-            report.stored(await store(session, batch, source_type=self._source_type))
+            report.stored(await store(session, batch, source_type=self._source_type, actor=LOCAL))
             await record_progress(session, job_id, report)
 
     async def _job(self, source: str) -> UUID:
         if self._job_id is None:
             async with self._database.transaction() as session:
-                source_id = await source_named(session, source, self._source_type)
+                source_id = await source_named(session, source, self._source_type, LOCAL)
                 self._job_id = await start_job(session, source_id, self._source_type)
         return self._job_id
 

@@ -2,12 +2,13 @@
 
 import asyncio
 
-from sqlmodel import SQLModel, func, select
+from sqlmodel import SQLModel, col, func, select
 
 from db import configuration
 from db.defaults import OFFLINE_MODEL, ensure_offline_assignment
 from db.engine import Database
 from models.agent import AgentConfig, AgentTaskAssignment, LLMProvider, TaskConfig
+from models.audit import AuditEntry
 
 
 async def test_a_run_needs_no_configuration(database: Database) -> None:
@@ -24,7 +25,9 @@ async def test_it_is_made_once_however_many_processes_start(database: Database) 
     tables: list[type[SQLModel]] = [LLMProvider, AgentConfig, TaskConfig, AgentTaskAssignment]
     async with database.transaction() as session:
         counts = [(await session.exec(select(func.count()).select_from(table))).one() for table in tables]
+        made = (await session.exec(select(AuditEntry.entity_type).order_by(col(AuditEntry.entity_type)))).all()
     assert counts == [1, 1, 1, 1]
+    assert made == ["agent", "assignment", "provider", "task_config"]
 
 
 async def test_what_a_person_changed_of_it_stays(database: Database) -> None:

@@ -21,6 +21,8 @@ from db.messages import (
     store,
     upsert,
 )
+from models.actor import LOCAL
+from models.audit import AuditEntry
 from models.conversation import IncomingMessage
 from models.message import Message
 from models.source import Source
@@ -151,13 +153,15 @@ async def test_parallel_stores_over_several_sources_do_not_deadlock(database: Da
 async def test_a_source_is_made_once_however_many_ask_for_it(database: Database) -> None:
     async def ask() -> UUID:
         async with database.transaction() as session:
-            return await source_named(session, "team", "irc")
+            return await source_named(session, "team", "irc", LOCAL)
 
     ids = await asyncio.gather(*(ask() for _ in range(20)))
     assert len(set(ids)) == 1
     async with database.transaction() as session:
         [source] = (await session.exec(select(Source))).all()
+        [entry] = (await session.exec(select(AuditEntry))).all()
     assert (source.id, source.name, source.type) == (ids[0], "team", "irc")
+    assert (entry.action, entry.entity_id, entry.actor_name) == ("create", source.id, "local")
 
 
 async def test_an_existing_source_keeps_its_type(database: Database) -> None:
