@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from commands import data, doctor, evaluating, exporting, keys, purging, review, runs, service, stack
+from commands import data, doctor, evaluating, exporting, keys, purging, review, runs, service, stack, training
 
 app = typer.Typer(
     name="gleaner",
@@ -29,6 +29,7 @@ app.command()(runs.watch)
 app.command()(review.review)
 app.command()(exporting.export)
 app.command("eval")(evaluating.evaluate)
+app.command("train-prefilter")(training.train_prefilter)
 app.command()(doctor.doctor)
 app.command()(purging.purge)
 

@@ -9,9 +9,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-REASONS = ("bot", "system", "placeholder", "no_text", "too_short", "small_talk", "no_keyword")
+REASONS = ("bot", "system", "placeholder", "no_text", "too_short", "small_talk", "no_keyword", "unlikely")
 """Written by a bot; by the chat server; stands for a missing text; has no letter or digit; under ten characters and
-one word; nothing but small talk under ten characters; names no keyword of the run's project."""
+one word; nothing but small talk under ten characters; names no keyword of the run's project; asks and promises nothing
+by the score of `analysis.asks`, which is asked only by `scored` and only about what the rules let pass."""
 
 SHORT = 10
 """Characters under which a text must have two words that say something."""
@@ -39,11 +40,12 @@ class Rules:
 
     keywords: str | None = None
     active: bool = True
+    scored: bool = False
 
 
 def rules_for(mode: str, keywords: Sequence[str]) -> Rules:
     """The rules of a run with the option `prefilter` = `mode` and the keywords of its project."""
-    return Rules(keyword_pattern(keywords), active=mode != "off")
+    return Rules(keyword_pattern(keywords), active=mode != "off", scored=mode == "scored")
 
 
 def keyword_pattern(keywords: Sequence[str]) -> str | None:

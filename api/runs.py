@@ -22,6 +22,7 @@ from models.base import AwareTime, now
 from models.run import AnalysisRun
 from models.run_views import (
     BatchView,
+    FilteredSample,
     LimitsPatch,
     RunCreate,
     RunPreview,
@@ -100,7 +101,7 @@ async def preview_run(body: RunCreate, actor: Runner, resources: Api) -> RunPrev
             raise await runs.overlap(session, run)
         seen = await windows.preview(session, run, rules)
         planned = 0
-        async for part in windows.preview_places(session, run, rules):
+        async for part in windows.preview_places(session, run, rules, seen.unlikely):
             planned += sum(1 for _ in planner.plan(part))
         planned += sum(1 for _ in planner.finish())
     tokens = estimate_input_tokens(characters=seen.characters, messages=seen.kept, batches=planned)
@@ -115,6 +116,10 @@ async def preview_run(body: RunCreate, actor: Runner, resources: Api) -> RunPrev
         messages_in_window=seen.total,
         messages_after_prefilter=seen.kept,
         filtered_by_reason=seen.filtered_by_reason,
+        filtered_samples={
+            reason: [FilteredSample.model_validate(one, from_attributes=True) for one in some]
+            for reason, some in seen.samples.items()
+        },
         batches=planned,
         estimated_input_tokens=tokens,
         estimated_cost_usd=cost,

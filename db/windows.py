@@ -1,14 +1,17 @@
 """A run's window: its messages pinned in chunks, then filtered chunk by chunk, set by set, in the database."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import TextClause, bindparam, text
 from sqlalchemy.types import ARRAY, Boolean, Integer, Text, Uuid
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from analysis import prefilter
+from analysis.asks import Passed, Places, shipped
 from analysis.batches import Placed
 from db.batches import PLACES, places
 from models.base import Timestamp
@@ -16,6 +19,10 @@ from models.run import AnalysisRun
 
 CHUNK = 10_000
 """Message ids a row."""
+SCORED_AT_ONCE = 2000
+SAMPLES = 3
+"""Messages that a preview shows of each reason, the first ones."""
+SAMPLE_CHARS = 200
 
 _IN_WINDOW = """
     sent_at >= :start AND sent_at < :end
@@ -32,7 +39,7 @@ _window_parameters = (
     bindparam("authors", type_=ARRAY(Text)),
 )
 
-_DROPPED = f"""
+_RULED_OUT = f"""
     CASE
         WHEN NOT :active THEN NULL
         WHEN is_bot THEN 'bot'
@@ -47,6 +54,8 @@ _DROPPED = f"""
     END
 """
 
+_DROPPED = f"coalesce({_RULED_OUT}, CASE WHEN id IN (SELECT unnest(CAST(:unlikely AS uuid[]))) THEN 'unlikely' END)"
+
 _rule_parameters = (
     bindparam("active", type_=Boolean),
     bindparam("placeholder", prefilter.PLACEHOLDER, type_=Text),
@@ -56,6 +65,7 @@ _rule_parameters = (
     bindparam("small_talk", prefilter.SMALL_TALK, type_=Text),
     bindparam("keywords", type_=Text),
 )
+_judge_parameters = (*_rule_parameters, bindparam("unlikely", type_=ARRAY(Uuid)))
 
 # Postgres' own C.UTF-8 collation knows what a letter is in every script, whatever the database's locale.
 _BODY = "btrim(content, E' \\t\\r\\n') COLLATE pg_c_utf8 AS body"
@@ -101,16 +111,52 @@ _filter = text(
             ) AS counted), '{{}}')
     WHERE run_id = :run AND chunk_no = :chunk_no
     """  # noqa: S608 - the parts put in are constants of the code
+).bindparams(*_judge_parameters, bindparam("run", type_=Uuid), bindparam("chunk_no", type_=Integer))
+
+_passed_in_chunk = text(
+    f"""
+    SELECT id, source_id, channel, thread_id, body, 1 AS chunk_no
+    FROM run_message_chunks AS chunk
+    CROSS JOIN LATERAL unnest(chunk.message_ids) WITH ORDINALITY AS listed (listed_id, place)
+    JOIN LATERAL (
+        SELECT id, source_id, channel, thread_id, is_bot, is_system, {_BODY} FROM messages WHERE id = listed_id
+    ) AS message ON true
+    WHERE chunk.run_id = :run AND chunk.chunk_no = :chunk_no AND {_RULED_OUT} IS NULL
+    ORDER BY place
+    """  # noqa: S608 - the parts put in are constants of the code
 ).bindparams(*_rule_parameters, bindparam("run", type_=Uuid), bindparam("chunk_no", type_=Integer))
+
+_passed_in_window = text(
+    f"""
+    SELECT id, source_id, channel, thread_id, body, chunk_no
+    FROM (
+        SELECT *, {_BODY}, (row_number() OVER (ORDER BY sent_at, id) - 1) / {CHUNK} AS chunk_no
+        FROM messages WHERE {_IN_WINDOW}
+    ) AS message
+    WHERE {_RULED_OUT} IS NULL
+    ORDER BY sent_at, id
+    """  # noqa: S608 - the parts put in are constants of the code
+).bindparams(*_window_parameters, *_rule_parameters)
 
 _preview = text(
     f"""
     WITH body AS (
-        SELECT is_bot, is_system, char_length(content) AS size, {_BODY} FROM messages WHERE {_IN_WINDOW}
+        SELECT id, is_bot, is_system, char_length(content) AS size, {_BODY} FROM messages WHERE {_IN_WINDOW}
     ), judged AS (SELECT size, {_DROPPED} AS reason FROM body)
     SELECT coalesce(reason, ''), count(*), coalesce(sum(size), 0) FROM judged GROUP BY 1
     """  # noqa: S608 - the parts put in are constants of the code
-).bindparams(*_window_parameters, *_rule_parameters)
+).bindparams(*_window_parameters, *_judge_parameters)
+
+_preview_samples = text(
+    f"""
+    WITH body AS (SELECT *, {_BODY} FROM messages WHERE {_IN_WINDOW}),
+    judged AS (SELECT id, channel, author, sent_at, left(body, {SAMPLE_CHARS}) AS shown, {_DROPPED} AS reason FROM body)
+    SELECT reason, id, channel, author, sent_at, shown
+    FROM (SELECT *, row_number() OVER (PARTITION BY reason ORDER BY sent_at, id) AS place FROM judged) AS numbered
+    WHERE reason IS NOT NULL AND place <= {SAMPLES}
+    ORDER BY reason, place
+    """  # noqa: S608 - the parts put in are constants of the code
+).bindparams(*_window_parameters, *_judge_parameters)
 
 _preview_places = text(
     f"""
@@ -118,7 +164,7 @@ _preview_places = text(
     kept AS (SELECT *, false AS batched FROM body WHERE {_DROPPED} IS NULL)
     {PLACES}
     """  # noqa: S608 - the parts put in are constants of the code
-).bindparams(*_window_parameters, *_rule_parameters)
+).bindparams(*_window_parameters, *_judge_parameters)
 
 
 @dataclass(frozen=True)
@@ -130,13 +176,27 @@ class Chunk:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """A message that the prefilter drops, and the first of its characters."""
+
+    message_id: UUID
+    channel: str
+    author: str
+    sent_at: datetime
+    text: str
+
+
+@dataclass(frozen=True)
 class Preview:
-    """What a run would see: counts of messages, and the characters of those that pass the prefilter."""
+    """What a run would see: counts of messages, the characters of those that pass the prefilter, and by the reason a
+    few of the others."""
 
     total: int
     kept: int
     characters: int
     filtered_by_reason: dict[str, int]
+    samples: dict[str, list[Sample]]
+    unlikely: Sequence[UUID]
 
 
 def _window_values(run: AnalysisRun) -> dict[str, object]:
@@ -174,9 +234,26 @@ async def unfiltered_chunks(session: AsyncSession, run_id: UUID) -> list[int]:
 
 async def filter_chunk(session: AsyncSession, run_id: UUID, chunk_no: int, rules: prefilter.Rules) -> None:
     """Decide for each message of the chunk whether it stays, and count the reasons of those that don't."""
-    await session.execute(
-        _filter, {"run": run_id, "chunk_no": chunk_no, "active": rules.active, "keywords": rules.keywords}
-    )
+    chunk = {"run": run_id, "chunk_no": chunk_no, **_rule_values(rules)}
+    unlikely = await _unlikely(session, _passed_in_chunk, chunk) if rules.scored else []
+    await session.execute(_filter, {**chunk, "unlikely": unlikely})
+
+
+def _rule_values(rules: prefilter.Rules) -> dict[str, object]:
+    return {"active": rules.active, "keywords": rules.keywords}
+
+
+async def _unlikely(session: AsyncSession, query: TextClause, values: Mapping[str, object]) -> list[UUID]:
+    """Those of the messages, which the rules let pass, that ask for nothing and promise nothing."""
+    asks = shipped()
+    found: list[UUID] = []
+    places = Places()
+    rows = await session.stream(query, values, execution_options={"yield_per": SCORED_AT_ONCE})
+    async for part in rows.partitions(SCORED_AT_ONCE):
+        passed = [Passed(row.id, (row.chunk_no, row.source_id, row.channel, row.thread_id), row.body) for row in part]
+        # The scoring is work for a processor: the thread lets heartbeats go on.
+        found += await asyncio.to_thread(places.unlikely, passed, asks.may_ask)
+    return found
 
 
 async def filtered(session: AsyncSession, run_id: UUID) -> tuple[int, dict[str, int]]:
@@ -203,21 +280,29 @@ async def kept_messages(session: AsyncSession, run_id: UUID) -> list[UUID]:
 
 async def preview(session: AsyncSession, run: AnalysisRun, rules: prefilter.Rules) -> Preview:
     """What the run's window holds and what the prefilter would leave of it; stores nothing."""
-    values = {**_window_values(run), "active": rules.active, "keywords": rules.keywords}
+    values = {**_window_values(run), **_rule_values(rules)}
+    unlikely = await _unlikely(session, _passed_in_window, values) if rules.scored else []
+    values["unlikely"] = unlikely
     rows = (await session.execute(_preview, values)).all()
     kept = [(int(count), int(size)) for reason, count, size in rows if not reason]
+    samples: dict[str, list[Sample]] = {}
+    for reason, *shown in (await session.execute(_preview_samples, values)).all():
+        samples.setdefault(reason, []).append(Sample(*shown))
     return Preview(
         total=sum(int(count) for _, count, _ in rows),
         kept=sum(count for count, _ in kept),
         characters=sum(size for _, size in kept),
         filtered_by_reason={str(reason): int(count) for reason, count, _ in rows if reason},
+        samples=samples,
+        unlikely=unlikely,
     )
 
 
 async def preview_places(
-    session: AsyncSession, run: AnalysisRun, rules: prefilter.Rules
+    session: AsyncSession, run: AnalysisRun, rules: prefilter.Rules, unlikely: Sequence[UUID] = ()
 ) -> AsyncIterator[Sequence[Placed]]:
-    """The places of the messages that a run would batch, in the order of its plan; stores nothing."""
-    values = {**_window_values(run), "active": rules.active, "keywords": rules.keywords}
+    """The places of the messages that a run would batch, in the order of its plan, without those that the preview
+    found `unlikely`; stores nothing."""
+    values = {**_window_values(run), **_rule_values(rules), "unlikely": list(unlikely)}
     async for part in places(session, _preview_places, values):
         yield part

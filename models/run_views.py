@@ -168,12 +168,23 @@ class RunStarted(BaseModel):
     message: str = "Analysis run job triggered successfully"
 
 
+class FilteredSample(BaseModel):
+    """A message that the prefilter would drop, and how it begins."""
+
+    message_id: UUID
+    channel: str
+    author: str
+    sent_at: datetime
+    text: str
+
+
 class RunPreview(BaseModel):
     """What a run would do; nothing is stored and no model asked. Tokens and cost are estimates."""
 
     messages_in_window: int
     messages_after_prefilter: int
     filtered_by_reason: dict[str, int]
+    filtered_samples: dict[str, list[FilteredSample]] = Field(description="The first few of each reason.")
     batches: int
     estimated_input_tokens: int
     estimated_cost_usd: Dollars | None

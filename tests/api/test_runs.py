@@ -129,6 +129,13 @@ async def test_a_preview_says_what_a_run_would_see_and_stores_nothing(api: Serve
     seen = reply.json()
     assert (seen["messages_in_window"], seen["messages_after_prefilter"], seen["batches"]) == (5, 3, 1)
     assert seen["filtered_by_reason"] == {"no_text": 1, "too_short": 1}
+    assert {reason: [one["text"] for one in some] for reason, some in seen["filtered_samples"].items()} == {
+        "no_text": ["🎉🎉"],
+        "too_short": ["ok"],
+    }
+    scored = {**_body(assignment), "options": {"prefilter": "scored"}}
+    seen_by_score = (await api.http.post(f"{api.url}/api/v1/analysis/runs/preview", json=scored)).json()
+    assert seen_by_score["filtered_by_reason"] == {"no_text": 1, "too_short": 1, "unlikely": 1}
     assert seen["estimated_input_tokens"] > 0
     assert seen["estimated_cost_usd"] == "0"
     assert (await api.http.get(f"{api.url}/api/v1/analysis/runs")).json()["total"] == 0

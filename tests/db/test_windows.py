@@ -175,6 +175,7 @@ TEXTS = (
     "@bob",
     "nothing in here for anybody",
     "оплата не проходит",
+    "haha that was a good one",
 )
 
 
@@ -201,18 +202,26 @@ def some_messages(count: int, *, seed: int = 7) -> list[IncomingMessage]:
 async def test_a_preview_shows_what_a_run_then_does(database: Database) -> None:
     await store_messages(database, some_messages(400))
     await store_messages(database, some_messages(100, seed=8), source="irc")
-    for day, (mode, keywords) in enumerate((("rules", []), ("rules", ["api", "оплата"]), ("off", ["api"]))):
-        run = await add_run(database, day=day / 3, days=1 / 3, filters={"channels": ["dev"]})
+    for day, (mode, keywords) in enumerate(
+        (("rules", []), ("rules", ["api", "оплата"]), ("off", ["api"]), ("scored", []))
+    ):
+        run = await add_run(database, day=day / 4, days=1 / 4, filters={"channels": ["dev"]})
         rules = rules_for(mode, keywords)
         async with database.transaction() as session:
             seen = await windows.preview(session, run, rules)
-            planned = [place async for part in windows.preview_places(session, run, rules) for place in part]
+            planned = [
+                place async for part in windows.preview_places(session, run, rules, seen.unlikely) for place in part
+            ]
         total = sum(await pin(database, run))
         kept, reasons = await filter_all(database, run, rules)
         assert (seen.total, seen.kept, seen.filtered_by_reason) == (total, kept, reasons)
         assert planned == await placed(database, run)
         assert len(planned) == kept
         assert seen.characters == await characters(database, planned)
+        assert {reason: min(count, windows.SAMPLES) for reason, count in reasons.items()} == {
+            reason: len(samples) for reason, samples in seen.samples.items()
+        }
+        assert ("unlikely" in reasons) == (mode == "scored")
         assert total > 50
 
 

@@ -1,0 +1,76 @@
+"""Telling asks from other talk."""
+
+import time
+from uuid import UUID
+
+import pytest
+
+from analysis.asks import BUCKETS, LONGEST, AskModel, Passed, Places, features, is_english, sentences, shipped
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Could you send me the report by Friday?",
+        "please restart the build server",
+        "@ada can you look at the failing test",
+        "nice weather. Let me know what you need from us?",
+        "I'll fix the login page",
+        "будь ласка, перевір логи",
+        "bitte prüf noch heute alle Protokolle",
+        "x" * (LONGEST + 1),
+    ],
+)
+def test_what_asks_or_promises_or_cannot_be_told_stays(text: str) -> None:
+    assert shipped().may_ask(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["The weather was lovely yesterday.", "haha that was a good one", "He said it was fun.", "?!", "it is what it is"],
+)
+def test_other_talk_is_dropped(text: str) -> None:
+    assert not shipped().may_ask(text)
+
+
+def test_whom_a_message_addresses_is_no_part_of_it() -> None:
+    assert sentences("ada: please look. Thanks!\nbye") == ["please look.", "Thanks!", "bye"]
+    assert sentences("@ada_b please look") == ["please look"]
+    assert sentences(" \n ") == []
+
+
+def test_a_language_is_told_by_its_letters_and_common_words() -> None:
+    assert is_english("the build is broken again")
+    assert is_english("build broken")
+    assert not is_english("збірка зламана")
+    assert not is_english("ich mache das morgen früh fertig")
+
+
+def test_the_order_of_the_words_counts() -> None:
+    assert features("you can send it") != features("can you send it")
+    assert max(features("can you send 12 files?")) < BUCKETS
+    assert features("send 12 files") == features("send 7 files")
+
+
+def test_a_model_is_read_as_it_was_written() -> None:
+    model = AskModel([number % 255 - 127 for number in range(BUCKETS)], -3, 5)
+    read = AskModel.from_bytes(model.to_bytes())
+    assert (list(read.weights), read.bias, read.threshold) == (list(model.weights), -3, 5)
+    with pytest.raises(ValueError, match="65536 weights are needed, not 1"):
+        AskModel.from_bytes(b"{}\n\0")
+
+
+def test_what_follows_an_ask_in_its_place_stays() -> None:
+    said = [("a", "please look"), ("b", "haha"), ("a", "haha"), ("a", "haha"), ("b", "please look"), ("b", "haha")]
+    passed = [Passed(UUID(int=number), place, text) for number, (place, text) in enumerate(said)]
+    places = Places()
+    found = places.unlikely(passed[:3], lambda text: "please" in text)
+    found += places.unlikely(passed[3:], lambda text: "please" in text)
+    assert [one.int for one in found] == [1, 3]
+
+
+def test_a_long_text_without_an_end_is_judged_at_once() -> None:
+    begin = time.process_time()
+    shipped().may_ask("a:" * (LONGEST // 2))
+    shipped().may_ask(" " * LONGEST)
+    assert time.process_time() - begin < 1
