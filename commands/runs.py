@@ -51,7 +51,7 @@ def runs(
         return
     console.show_table(
         f"{page['total']} runs",
-        ("id", "status", "window", "batches", "failed", "proposals", "pending"),
+        ("id", "status", "from", "batches", "to decide"),
         [_row(item) for item in page["items"]],
     )
 
@@ -95,9 +95,9 @@ def _first_assignment(api: ApiClient) -> str:
 
 def _row(item: dict[str, Any]) -> tuple[str, ...]:
     state = item["status"] + (f" ({item['paused_reason']})" if item["paused_reason"] else "")
-    window = f"{item['time_window_start'][:16]} – {item['time_window_end'][:16]}"
-    numbers = (item["batches_created"], item["batches_failed"], item["proposals_total"], item["proposals_pending"])
-    return (item["id"], state, window, *map(str, numbers))
+    failed = f", {item['batches_failed']} failed" if item["batches_failed"] else ""
+    to_decide = f"{item['proposals_pending']} of {item['proposals_total']}"
+    return item["id"], state, item["time_window_start"][:10], f"{item['batches_created']}{failed}", to_decide
 
 
 def _end(event: dict[str, Any]) -> None:

@@ -111,7 +111,7 @@ async def test_windows_that_touch_do_not_overlap(api: ServedApi, assignment: str
 
 
 async def test_a_preview_says_what_a_run_would_see_and_stores_nothing(api: ServedApi, assignment: str) -> None:
-    texts = ["I'll fix the login page tomorrow", "🎉🎉", "ok", "API down!", "please review the new docs, @ada"]
+    texts = ["haha that was a good one", "🎉🎉", "ok", "API down!", "please review the new docs, @ada"]
     messages = [
         {
             "source": "s",
@@ -135,7 +135,7 @@ async def test_a_preview_says_what_a_run_would_see_and_stores_nothing(api: Serve
     }
     scored = {**_body(assignment), "options": {"prefilter": "scored"}}
     seen_by_score = (await api.http.post(f"{api.url}/api/v1/analysis/runs/preview", json=scored)).json()
-    assert seen_by_score["filtered_by_reason"] == {"no_text": 1, "too_short": 1, "unlikely": 1}
+    assert seen_by_score["filtered_by_reason"] == {"no_text": 1, "too_short": 1, "unlikely": 2}
     assert seen["estimated_input_tokens"] > 0
     assert seen["estimated_cost_usd"] == "0"
     assert (await api.http.get(f"{api.url}/api/v1/analysis/runs")).json()["total"] == 0
