@@ -7,6 +7,8 @@ promises, what is done, withdrawn or meant as a joke. `names` and `sentences` pr
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
+from itertools import pairwise
 
 from llm.offline.dialogue import Dialogue
 from llm.offline.lines import Line
@@ -14,6 +16,8 @@ from llm.offline.names import Names
 from llm.offline.sentences import LONGEST_TEXT, is_readable, sentences_of
 from llm.offline.tasks import Writer, merged
 from llm.offline.values import OfflineMessage, OfflineTask, is_same_talk
+
+_SILENCE = timedelta(hours=6)
 
 __all__ = ["OfflineMessage", "OfflineTask", "extract_tasks"]
 
@@ -34,8 +38,15 @@ def extract_tasks(
     for position, source in enumerate(sources):
         talk += position > 0 and not is_same_talk(sources[position - 1], source)
         sentences = sentences_of(source.text, names) if is_readable(source) else ()
-        dialogue.read(Line(position, names.number(source.author), source.sent_at, sentences, talk))
+        author, alone = names.number(source.author), _is_alone(sources, position)
+        dialogue.read(Line(position, author, source.sent_at, sentences, talk, alone=alone))
     writer = Writer(names, sources, len(context), project)
     drafts = merged([draft for draft in dialogue.drafts if draft.is_task])
     tasks = [writer.task(draft) for draft in drafts]
     return [task for task in tasks if task is not None]
+
+
+def _is_alone(sources: Sequence[OfflineMessage], position: int) -> bool:
+    """Whether nobody says anything near the message, as is so with letters."""
+    near = sources[max(position - 1, 0) : position + 2]
+    return not any(is_same_talk(one, other, _SILENCE) for one, other in pairwise(near))

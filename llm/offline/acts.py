@@ -181,12 +181,22 @@ def acts_of(sentence: Sentence) -> tuple[Act, ...]:
         return (Act("ask", "do it", text),)
     if len(text) < 4 or not (ANY_CUE.search(text) or sentence.listed):
         return ()
-    if _HYPOTHETICAL.search(text) and not _ASKS_ANYWAY.search(text):
+    if is_hypothetical(text):
         return ()
     found = [act for act in _cued(text) if is_work(act.kind, act.phrase)]
     if not found:
         found = _passive(text) or _imperative(text, sentence.listed)
     return tuple(part for act in found for part in _split(act))
+
+
+def is_hypothetical(text: str) -> bool:
+    """Whether the sentence speaks of what might be or might have been."""
+    return _HYPOTHETICAL.search(text) is not None and not _ASKS_ANYWAY.search(text)
+
+
+def is_quoting(text: str) -> bool:
+    """Whether the sentence repeats what somebody else said."""
+    return _QUOTATION.search(text) is not None
 
 
 def _cued(text: str) -> list[Act]:

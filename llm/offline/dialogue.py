@@ -3,7 +3,8 @@
 import re
 from datetime import timedelta
 
-from llm.offline.acts import Act, acts_of
+from analysis.asks import shipped
+from llm.offline.acts import Act, acts_of, is_hypothetical, is_quoting
 from llm.offline.answers import REACH, answer_of, targets
 from llm.offline.deadlines import due_date
 from llm.offline.deliverables import combined, completed
@@ -18,7 +19,7 @@ from llm.offline.lines import (
 )
 from llm.offline.names import Names
 from llm.offline.patterns import pattern, word_set
-from llm.offline.phrases import PRONOUN, content_words, first_word, lacks_object
+from llm.offline.phrases import PRONOUN, content_words, first_word, lacks_object, trim_phrase
 from llm.offline.replies import is_laughing, is_mocking, leaves_unowned, sounds_unwilling
 from llm.offline.sentences import Sentence
 
@@ -42,6 +43,10 @@ _ALSO = re.compile(r"\balso\b|\bas well\b|\btoo\b|\bseparately\b", re.IGNORECASE
 _OPENING_NAMES = re.compile(r"^(?:\w+[\s,]+){0,2}?((?:@§\d+[\s,:;\-–—]*(?:and |& )?)+)")
 _CLOSING_NAME = re.compile(r"[,?!.]\s*(@§\d+)\s*[?!.]*$")
 _SETS_DATE = re.compile(r"\b(?:by|before|until|due|deadline|needed|need|latest|eod|eow|bis)\b", re.IGNORECASE)
+_POLITE = pattern(r"^(?:@§\d+[\s,:]+|(?:and|so|hey|but|ok|also|hi|hello)[\s,]+)*(?:can|could|would|will) (?:you|u) ")
+LIKELY = -50
+"""The score of `analysis.asks` from which on a sentence counts as an ask: where asks of letters, held back, were told
+best (F1 0.75)."""
 _PROMISES = ("promise", "plan", "offer")
 _REQUESTS = ("ask", "ask_any", "duty", "idea", "assign")
 
@@ -69,6 +74,8 @@ class Dialogue:
                     opened.append(draft)
         if not opened and is_bug_report(line):
             opened = self._report(line)
+        if not opened and line.alone:
+            opened = self._likely_ask(line, listeners)
         _note_deadline(line, opened)
         self._lines.append(line)
 
@@ -80,6 +87,21 @@ class Dialogue:
         draft = Draft("duty", line.author, combined("fix it", headline.thing), line.position)
         draft.cite(headline.position, headline.quote)
         return [self._keep(draft)]
+
+    def _likely_ask(self, line: Line, listeners: tuple[int, ...]) -> list[Draft]:
+        """In a message that nobody answers, as letters are, the words alone must tell: the sentence that is most likely
+        an ask, where no rule finds one."""
+        model = shipped()
+        score, at = max(((model.score(one.raw), at) for at, one in enumerate(line.sentences)), default=(LIKELY - 1, 0))
+        if score < LIKELY:
+            return []
+        sentence = line.sentences[at]
+        if is_mocking(sentence.text) or is_hypothetical(sentence.text) or is_quoting(sentence.text):
+            return []
+        phrase = trim_phrase(_POLITE.sub("", sentence.text))
+        if not content_words(phrase):
+            return []
+        return [self._keep(self._draft(line, sentence, Act("ask", phrase), listeners))]
 
     # who is spoken to
 

@@ -40,13 +40,14 @@ class Mention(NamedTuple):
 @dataclass
 class Line:
     """`author` is a number of `Names`, `position` counts the messages of context and batch, `talk` the talks: a thread
-    or a pause begins a new one."""
+    or a pause begins a new one. `alone`: nobody says anything for hours around it."""
 
     position: int
     author: int
     sent_at: datetime
     sentences: tuple[Sentence, ...]
     talk: int = 0
+    alone: bool = False
     _about: list[Mention] | None = field(default=None, repr=False)
 
     @property

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from time import perf_counter
 from typing import TypedDict, get_args
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from evaluation.asks_training import own_lines, read_labelled, train
 from llm.offline import OfflineMessage, OfflineTask, extract_tasks
 from models.values import Category, Priority
 
@@ -665,3 +667,24 @@ def test_fifty_messages_take_few_milliseconds() -> None:
     started = perf_counter()
     in_batches(messages)
     assert (perf_counter() - started) / len(messages) * 50 < 0.1
+
+
+# letters
+
+
+def test_in_a_message_that_nobody_answers_the_words_alone_tell_an_ask() -> None:
+    ask = ("Ana", "Are you available to meet about the lease on Monday?")
+    assert the_task(ask).title == "Are you available to meet about the lease"
+    assert tasks(ask, ("Ben", "I am")) == []
+    assert tasks(("Ana", "The contract was signed on Monday and the weather was fine.")) == []
+
+
+@needs_data
+def test_asks_of_letters_are_found_by_what_was_learnt_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = DATA / "email-intent-train.tsv"
+    rows = [line.partition("\t") for line in path.read_text("utf-8").splitlines()]
+    others = [one for number, one in enumerate(read_labelled(path)) if number % 4]
+    monkeypatch.setattr("llm.offline.dialogue.shipped", cache(lambda: train(others, own_lines()).model))
+    judged = [(label == "Yes", bool(tasks(("Ana", sentence)))) for label, _, sentence in rows[::4]]
+    right = sum(asks and found for asks, found in judged)
+    assert 2 * right / (sum(asks for asks, _ in judged) + sum(found for _, found in judged)) >= 0.72
