@@ -158,4 +158,4 @@ async def test_blank_keywords_are_no_keywords(database: Database) -> None:
 
 
 def test_every_reason_is_named() -> None:
-    assert {*DROPPED, "bot", "system", "no_keyword"} == set(REASONS)
+    assert {*DROPPED, "bot", "system", "no_keyword", "unlikely"} == set(REASONS)
