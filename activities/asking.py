@@ -14,7 +14,8 @@ from activities.connections import connection_of
 from activities.questions import MAX_TOKENS_UNDER_BUDGET, Question, budget_of, may_call
 from activities.resources import Resources
 from analysis.budgets import affordable_tokens, least_tokens
-from analysis.costs import TYPICAL_ANSWER_TOKENS, cost_of
+from analysis.costs import cost_of
+from analysis.estimates import TYPICAL_ANSWER_TOKENS
 from db import answers, budgets, limiter, runs
 from db.configuration import own_price
 from db.engine import is_outage

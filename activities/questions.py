@@ -89,7 +89,7 @@ async def read_question(session: AsyncSession, ref: contract.BatchRef, *, probin
         messages,
         context=context,
         system_prompt=run.config_snapshot["agent"]["system_prompt"],
-        project=_brief(run.config_snapshot.get("project")),
+        project=ProjectBrief.of(run.config_snapshot),
         time_gap_seconds=gap,
     )
     name = fingerprint(
@@ -97,15 +97,3 @@ async def read_question(session: AsyncSession, ref: contract.BatchRef, *, probin
     )
     settled = batch.status not in ("waiting", "running")
     return Question(run, batch, provider, messages, prompt, name, settled=settled, answered=settled)
-
-
-def _brief(project: dict[str, Any] | None) -> ProjectBrief | None:
-    if project is None:
-        return None
-    return ProjectBrief(
-        name=project["name"],
-        description=project["description"],
-        keywords=tuple(project["keywords"]),
-        glossary=project["glossary"],
-        components=tuple(str(component.get("name", "")) for component in project["components"]),
-    )

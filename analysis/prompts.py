@@ -19,6 +19,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from models.conversation import ChatMessage
@@ -81,6 +82,20 @@ class ProjectBrief:
     keywords: tuple[str, ...] = ()
     glossary: Mapping[str, str] = field(default_factory=dict)
     components: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(snapshot: Mapping[str, Any]) -> "ProjectBrief | None":
+        """The project of a run's snapshot."""
+        project = snapshot.get("project")
+        if project is None:
+            return None
+        return ProjectBrief(
+            name=project["name"],
+            description=project["description"],
+            keywords=tuple(project["keywords"]),
+            glossary=project["glossary"],
+            components=tuple(str(component.get("name", "")) for component in project["components"]),
+        )
 
 
 @dataclass(frozen=True)

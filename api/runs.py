@@ -8,9 +8,10 @@ from uuid import UUID
 from fastapi import APIRouter, Response, status
 
 from analysis.batches import Planner
-from analysis.costs import TYPICAL_ANSWER_TOKENS, cost_of, estimate_input_tokens, price_known
+from analysis.costs import cost_of, price_known
+from analysis.estimates import Work, estimate, frame_tokens
 from analysis.prefilter import rules_for
-from analysis.prompts import DEFAULT_SYSTEM_PROMPT, PROMPT_VERSION
+from analysis.prompts import DEFAULT_SYSTEM_PROMPT, PROMPT_VERSION, ProjectBrief
 from api.auth import Reader, Runner
 from api.dependencies import Api, Resources
 from api.idempotency import IdempotentRoute
@@ -104,12 +105,15 @@ async def preview_run(body: RunCreate, actor: Runner, resources: Api) -> RunPrev
         async for part in windows.preview_places(session, run, rules, seen.unlikely):
             planned += sum(1 for _ in planner.plan(part))
         planned += sum(1 for _ in planner.finish())
-    tokens = estimate_input_tokens(characters=seen.characters, messages=seen.kept, batches=planned)
+        past = await batches.past_usage(session, found.provider.type, found.agent.model_name)
+    snapshot = run.config_snapshot
+    frame = frame_tokens(snapshot["agent"]["system_prompt"], ProjectBrief.of(snapshot))
+    estimated = estimate(Work(planned, seen.kept, seen.characters), frame, past)
     cost = cost_of(
         found.provider.type,
         found.agent.model_name,
-        input_tokens=tokens,
-        output_tokens=planned * TYPICAL_ANSWER_TOKENS,
+        input_tokens=estimated.input_tokens,
+        output_tokens=estimated.output_tokens,
         own_price=own_price(found.provider),
     )
     return RunPreview(
@@ -121,7 +125,7 @@ async def preview_run(body: RunCreate, actor: Runner, resources: Api) -> RunPrev
             for reason, some in seen.samples.items()
         },
         batches=planned,
-        estimated_input_tokens=tokens,
+        estimated_input_tokens=estimated.input_tokens,
         estimated_cost_usd=cost,
     )
 

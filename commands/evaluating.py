@@ -139,6 +139,7 @@ async def _evaluated(api: ApiClient, dsn: str, data_set: DataSet, assignment: st
         "filters": {"source_ids": [source["id"]]},
         "options": {"prefilter": prefilter},
     }
+    previewed = api.post("/analysis/runs/preview", body)
     run_id = api.post("/analysis/runs", body)["id"]
     api.post(f"/analysis/runs/{run_id}/start")
     async for event in events(api, run_id):
@@ -158,6 +159,7 @@ async def _evaluated(api: ApiClient, dsn: str, data_set: DataSet, assignment: st
         run["config_snapshot"]["agent"]["model_name"],
         [(talk, count(talk, [one for channel, one in made if channel == talk.id], kept)) for talk in chosen],
         tokens=run["llm_tokens_used"],
+        estimate=previewed["estimated_input_tokens"] / max(run["input_tokens"], 1),
         cost_usd=None if run["cost_estimate"] is None else float(run["cost_estimate"]),
     )
 

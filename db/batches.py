@@ -10,13 +10,17 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from analysis.batches import Placed, PlannedBatch, place_to_cut
+from analysis.estimates import Past, Work
 from db.runs import LockedRun
 from models.base import now
 from models.conversation import ChatMessage
 from models.message import Message
 from models.run import AnalysisBatch
+from models.values import ProviderType
 
 PLACES_AT_ONCE = 5000
+PAST_RUNS = 5
+PAST_BATCHES = 100
 CONTEXT_MESSAGES = 5
 CONTEXT_REACH_SECONDS = 3600
 """How long before a batch something may have been said to be its context; in a thread it may be long ago."""
@@ -122,6 +126,35 @@ async def count(session: AsyncSession, run_id: UUID) -> int:
     """How many batches the run has, those that were split among them."""
     query = select(func.count()).select_from(AnalysisBatch).where(col(AnalysisBatch.run_id) == run_id)
     return (await session.exec(query)).one()
+
+
+_past = text(
+    f"""
+    WITH recent AS (
+        SELECT id FROM analysis_runs
+        WHERE config_snapshot #>> '{{agent,model_name}}' = :model AND config_snapshot #>> '{{provider,type}}' = :type
+          AND llm_requests > 0
+        ORDER BY created_at DESC, id DESC LIMIT {PAST_RUNS}
+    ), asked AS (
+        SELECT batch.message_ids, batch.input_tokens, batch.output_tokens
+        FROM recent JOIN analysis_batches AS batch ON batch.run_id = recent.id
+        WHERE batch.status = 'completed' AND batch.llm_requests = 1 AND batch.input_tokens > 0
+        ORDER BY batch.run_id DESC, batch.batch_no LIMIT {PAST_BATCHES}
+    )
+    SELECT count(*), coalesce(sum(cardinality(message_ids)), 0), coalesce(sum(said.characters), 0),
+           coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0)
+    FROM asked CROSS JOIN LATERAL (
+        SELECT sum(char_length(content)) AS characters FROM messages WHERE id = ANY (asked.message_ids)
+    ) AS said
+    """  # noqa: S608 - the parts put in are constants of the code
+)
+
+
+async def past_usage(session: AsyncSession, provider_type: ProviderType, model: str) -> Past | None:
+    """What the model's latest batches used, each in one request; None where it has settled none."""
+    row = (await session.execute(_past, {"model": model, "type": provider_type})).one()
+    count, messages, characters, input_tokens, output_tokens = map(int, row)
+    return Past(Work(count, messages, characters), input_tokens, output_tokens) if count else None
 
 
 async def messages(session: AsyncSession, ids: Sequence[UUID]) -> list[ChatMessage]:

@@ -59,6 +59,8 @@ class Report:
     model: str
     talks: int
     tokens: int
+    estimate: float
+    """Input tokens as previewed, over those that were then used."""
     cost_usd: float | None
     figures: dict[str, Figure]
     by_category: dict[str, tuple[int, int, int]]
@@ -107,7 +109,13 @@ def count(talk: Talk, made: Sequence[Made], kept: Set[MessageRef]) -> Counts:
 
 
 def report(
-    data_set: str, model: str, counted: Sequence[tuple[Talk, Counts]], *, tokens: int, cost_usd: float | None
+    data_set: str,
+    model: str,
+    counted: Sequence[tuple[Talk, Counts]],
+    *,
+    tokens: int,
+    estimate: float,
+    cost_usd: float | None,
 ) -> Report:
     """The figures of conversations, with intervals from drawing conversations with replacement."""
     whole = sum((counts for _, counts in counted), Counts())
@@ -122,6 +130,7 @@ def report(
         model=model,
         talks=len(counted),
         tokens=tokens,
+        estimate=round(estimate, 3),
         cost_usd=cost_usd,
         figures={name: _figure(ratio, whole, draws) for name, ratio in RATIOS.items()},
         by_category={name: (one.found, one.tasks, one.proposals) for name, one in by_category.items()},

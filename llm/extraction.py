@@ -1,7 +1,6 @@
 """One question to a model: asked within its schema, checked against its batch, counted request by request."""
 
 import asyncio
-import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,6 +19,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import UsageLimits
 
 from analysis.costs import Price, cost_of, estimate_tokens, price_known
+from analysis.estimates import SCHEMA_TOKENS
 from analysis.prompts import RenderedPrompt
 from analysis.proposals import AnswerInvalidError, ProposalDraft, answer_schema, parse_answer
 from errors import ModelFailure
@@ -33,8 +33,6 @@ RE_ASKS = 2
 
 _RE_ASK_TOKENS = 100
 """Of a reason and the frame that the library puts around it."""
-_SCHEMA_TOKENS = estimate_tokens(json.dumps(answer_schema()))
-"""The answer's schema is a part of every request, in whichever output mode."""
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 BeforeRequest = Callable[[int], Awaitable[int | None]]
@@ -191,7 +189,7 @@ class _CountedModel(WrapperModel):
         self._asked = asked
         self._before_request = before_request
         prompt = asked.call.prompt
-        self._input_estimate = _SCHEMA_TOKENS + estimate_tokens(prompt.system) + estimate_tokens(prompt.user)
+        self._input_estimate = SCHEMA_TOKENS + estimate_tokens(prompt.system) + estimate_tokens(prompt.user)
 
     def prepare_messages(
         self, messages: list[ModelMessage], model_request_parameters: ModelRequestParameters | None = None

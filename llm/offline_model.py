@@ -23,7 +23,8 @@ from llm.offline import OfflineMessage, OfflineTask, extract_tasks
 
 
 class OfflineModel(Model):
-    """Answers from rules, in a thread, so that a long batch doesn't hold up the process. Tokens are estimates."""
+    """Answers from rules, in a thread, so that a long batch doesn't hold up the process. Tokens are
+    estimates of what another model would be given and give."""
 
     def __init__(self, model_name: str) -> None:
         super().__init__()
@@ -45,7 +46,7 @@ class OfflineModel(Model):
     ) -> ModelResponse:
         user = _user_text(messages)
         answer = await asyncio.to_thread(_answer, read_shown(user))
-        usage = RequestUsage(input_tokens=estimate_tokens(user), output_tokens=estimate_tokens(answer))
+        usage = RequestUsage(output_tokens=estimate_tokens(answer))
         part = _part(answer, model_request_parameters)
         return ModelResponse([part], usage=usage, model_name=self._model_name, provider_name="offline")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.costs import Price, cost_of, estimate_input_tokens, estimate_tokens, price_known
+from analysis.costs import Price, cost_of, estimate_tokens, price_known
 from models.values import ProviderType
 
 OWN = Price(Decimal("2.50"), Decimal(10))
@@ -78,12 +78,3 @@ def test_an_estimate_is_of_the_right_size(text: str, least: int, most: int) -> N
 @given(st.text(), st.text())
 def test_a_longer_text_has_no_fewer_tokens(text: str, more: str) -> None:
     assert estimate_tokens(text) <= estimate_tokens(text + more)
-
-
-def test_a_runs_input_grows_with_each_of_its_parts() -> None:
-    base = estimate_input_tokens(characters=10_000, messages=100, batches=2)
-
-    assert base > 2_500
-    assert estimate_input_tokens(characters=20_000, messages=100, batches=2) > base
-    assert estimate_input_tokens(characters=10_000, messages=200, batches=2) > base
-    assert estimate_input_tokens(characters=10_000, messages=100, batches=4) > base

@@ -54,8 +54,8 @@ def test_the_prefilter_answers_for_the_tasks_whose_messages_it_drops() -> None:
 
 def test_a_report_has_intervals_and_is_the_same_every_time() -> None:
     counted = [(talk, Counts(tasks=2, found=at % 3, proposals=2)) for at, talk in enumerate(talks("cases"))]
-    first = report("cases", "m", counted, tokens=10, cost_usd=None)
-    assert first == report("cases", "m", counted, tokens=10, cost_usd=None)
+    first = report("cases", "m", counted, tokens=10, estimate=1, cost_usd=None)
+    assert first == report("cases", "m", counted, tokens=10, estimate=1, cost_usd=None)
     recall = first.figures["task recall"]
     assert recall.low is not None
     assert recall.value is not None
@@ -69,9 +69,9 @@ def test_a_report_has_intervals_and_is_the_same_every_time() -> None:
 def test_a_comparison_names_what_became_better_and_worse() -> None:
     talk, other = talks("cases")[:2]
     one, none = Counts(tasks=1, found=1, proposals=1), Counts(tasks=1, proposals=1)
-    before = report("cases", "a", [(talk, one), (other, none)], tokens=0, cost_usd=0)
-    after = report("cases", "b", [(talk, none), (other, one)], tokens=0, cost_usd=0)
+    before = report("cases", "a", [(talk, one), (other, none)], tokens=0, estimate=1, cost_usd=0)
+    after = report("cases", "b", [(talk, none), (other, one)], tokens=0, estimate=1, cost_usd=0)
     text = compared([before.to_json()], [after.to_json()])
     assert f"better: {other.id}" in text
     assert f"worse: {talk.id}" in text
-    assert compared([before.to_json()], [report("sample", "b", [], tokens=0, cost_usd=0).to_json()]) == ""
+    assert compared([before.to_json()], [report("sample", "b", [], tokens=0, estimate=1, cost_usd=0).to_json()]) == ""
