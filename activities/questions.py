@@ -83,17 +83,13 @@ async def read_question(session: AsyncSession, ref: contract.BatchRef, *, probin
     if provider is None:
         raise Conflict("provider_gone", "The run's provider does not exist any more.")
     messages = await batches.messages(session, batch.message_ids)
-    context = await batches.context(session, batch.message_ids[0], run.filters.get("authors", []))
     gap = int(run.options["time_gap_seconds"])
     prompt = render(
         messages,
-        context=context,
         system_prompt=run.config_snapshot["agent"]["system_prompt"],
         project=ProjectBrief.of(run.config_snapshot),
         time_gap_seconds=gap,
     )
-    name = fingerprint(
-        messages, context=context, snapshot=run.config_snapshot, output_schema=_OUTPUT_SCHEMA, layout=gap
-    )
+    name = fingerprint(messages, snapshot=run.config_snapshot, output_schema=_OUTPUT_SCHEMA, layout=gap)
     settled = batch.status not in ("waiting", "running")
     return Question(run, batch, provider, messages, prompt, name, settled=settled, answered=settled)

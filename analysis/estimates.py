@@ -13,8 +13,6 @@ CHARACTERS_PER_TOKEN = 4.3
 """Of chat."""
 TOKENS_PER_MESSAGE = 24
 """Reference, author, time and brackets of a message's line."""
-CONTEXT_MESSAGES = 1.0
-"""Shown above a batch: five at most, and none where a talk begins."""
 TYPICAL_ANSWER_TOKENS = 350
 """Where no call of the model has been counted yet."""
 _FARTHEST = 4.0
@@ -63,6 +61,4 @@ def estimate(work: Work, frame: int, past: Past | None) -> Estimate:
 
 
 def _input_tokens(work: Work, frame: int) -> float:
-    each = TOKENS_PER_MESSAGE + work.characters / CHARACTERS_PER_TOKEN / max(work.messages, 1)
-    shown = work.messages + CONTEXT_MESSAGES * work.batches if work.messages > work.batches else work.messages
-    return shown * each + work.batches * frame
+    return work.characters / CHARACTERS_PER_TOKEN + work.messages * TOKENS_PER_MESSAGE + work.batches * frame

@@ -9,19 +9,13 @@ from models.conversation import ChatMessage
 
 
 def fingerprint(
-    messages: Sequence[ChatMessage],
-    *,
-    context: Sequence[ChatMessage],
-    snapshot: Mapping[str, Any],
-    output_schema: Mapping[str, Any],
-    layout: object,
+    messages: Sequence[ChatMessage], *, snapshot: Mapping[str, Any], output_schema: Mapping[str, Any], layout: object
 ) -> str:
-    """SHA-256, in hex, of the messages in order and what is shown as their context, the run's meaning (model, prompts,
-    settings, project) and the schema of the answer. The rendered prompt is left out: its fences are random."""
+    """SHA-256, in hex, of the messages in order, the run's meaning (model, prompts, settings, project) and the schema
+    of the answer. The rendered prompt is left out: its fences are random."""
     agent = snapshot["agent"]
     parts = {
         "messages": [[str(message.id), _content(message)] for message in messages],
-        "context": [[str(message.id), _content(message)] for message in context],
         "provider_type": snapshot["provider"]["type"],
         "model": agent["model_name"],
         "system_prompt": agent["system_prompt"],

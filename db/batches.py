@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Text, TextClause, Uuid, bindparam, func, text
+from sqlalchemy import TextClause, func, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -21,11 +21,6 @@ from models.values import ProviderType
 PLACES_AT_ONCE = 5000
 PAST_RUNS = 5
 PAST_BATCHES = 100
-CONTEXT_MESSAGES = 5
-CONTEXT_REACH_SECONDS = 3600
-"""How long before a batch something may have been said to be its context; in a thread it may be long ago."""
-CONTEXT_LOOKED_AT = 200
-"""How many messages of the channel are looked through for it."""
 
 PLACES = """
     SELECT id, source_id, channel, unit, unit_start
@@ -161,38 +156,6 @@ async def messages(session: AsyncSession, ids: Sequence[UUID]) -> list[ChatMessa
     """The messages in the order of `ids`; one that was deleted since is left out."""
     found = {row.id: row for row in (await session.exec(select(Message).where(col(Message.id).in_(list(ids))))).all()}
     return [_as_chat(found[message_id]) for message_id in ids if message_id in found]
-
-
-_context = text(
-    f"""
-    SELECT id FROM (
-        SELECT before.id, before.sent_at
-        FROM messages AS head
-        CROSS JOIN LATERAL (
-            SELECT * FROM messages AS earlier
-            WHERE earlier.source_id = head.source_id AND earlier.channel = head.channel
-              AND (earlier.sent_at, earlier.id) < (head.sent_at, head.id)
-            ORDER BY earlier.sent_at DESC, earlier.id DESC LIMIT {CONTEXT_LOOKED_AT}
-        ) AS before
-        WHERE head.id = :first
-          AND CASE WHEN head.thread_id <> head.external_id
-              THEN head.thread_id IN (before.thread_id, before.external_id)
-              ELSE before.sent_at >= head.sent_at - make_interval(secs => {CONTEXT_REACH_SECONDS})
-                   AND coalesce(before.thread_id, before.external_id) = before.external_id END
-          AND NOT before.is_bot AND NOT before.is_system
-          AND (CAST(:authors AS text[]) IS NULL OR before.author = ANY (CAST(:authors AS text[])))
-        ORDER BY before.sent_at DESC, before.id DESC LIMIT {CONTEXT_MESSAGES}
-    ) AS led
-    ORDER BY sent_at, id
-    """  # noqa: S608 - the parts put in are constants of the code
-).bindparams(bindparam("first", type_=Uuid), bindparam("authors", type_=ARRAY(Text)))
-
-
-async def context(session: AsyncSession, first: UUID, authors: Sequence[str] = ()) -> list[ChatMessage]:
-    """What people (these, if any are named) said shortly before the `first` message of a batch: in its thread if it is
-    a reply, else in the channel beside the threads."""
-    ids = await session.scalars(_context, {"first": first, "authors": list(authors) or None})
-    return await messages(session, list(ids.all()))
 
 
 def _as_chat(row: Message) -> ChatMessage:

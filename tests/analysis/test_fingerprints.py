@@ -32,7 +32,7 @@ SCHEMA = {"type": "object"}
 
 def named(**changed: Any) -> str:
     question: dict[str, Any] = {"messages": MESSAGES, "snapshot": SNAPSHOT, "output_schema": SCHEMA, "layout": "tool"}
-    question |= {"context": (), **changed}
+    question |= changed
     return fingerprint(question.pop("messages"), **question)
 
 
@@ -67,12 +67,6 @@ def test_the_same_question_has_the_same_name() -> None:
 )
 def test_what_the_run_means_is_part_of_it(path: tuple[str, ...], value: object) -> None:
     assert named(snapshot=snapshot(*path, value=value)) != named()
-
-
-def test_what_leads_to_the_messages_is_part_of_it() -> None:
-    led = named(context=MESSAGES[:1])
-    assert led != named()
-    assert named(context=[replace(MESSAGES[0], text="changed")]) != led
 
 
 @pytest.mark.parametrize("path", [("provider", "id"), ("provider", "name"), ("agent", "name"), ("assignment_id",)])

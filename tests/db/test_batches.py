@@ -192,37 +192,6 @@ async def test_messages_come_in_the_order_asked_for_without_those_that_are_gone(
     assert (shown[0].author, shown[0].thread_id, shown[0].is_bot, shown[0].channel) == ("bob", "t", True, "general")
 
 
-async def context_of(database: Database, first: UUID, *authors: str) -> list[str]:
-    async with database.transaction() as session:
-        return [message.text for message in await batches.context(session, first, authors)]
-
-
-async def test_a_batch_is_led_by_what_people_said_in_its_channel_shortly_before(database: Database) -> None:
-    ids = await add_messages(database, *"abcdefgh", gap_seconds=900)
-    await add_messages(database, "beep", start=START + timedelta(hours=1, minutes=44), is_bot=True)
-    await add_messages(database, "joined", start=START + timedelta(hours=1, minutes=44), is_system=True)
-    await add_messages(database, "elsewhere", channel="ops", start=START + timedelta(hours=1, minutes=44))
-    await add_messages(database, "Bob's", author="bob", start=START + timedelta(hours=1, minutes=44))
-    assert await context_of(database, ids[7]) == ["d", "e", "f", "g", "Bob's"]
-    assert await context_of(database, ids[7], "ann") == ["d", "e", "f", "g"]
-    assert await context_of(database, ids[0]) == []
-    close = await add_messages(database, *"ijklmnop", start=START + timedelta(days=1), gap_seconds=60)
-    assert await context_of(database, close[7]) == ["k", "l", "m", "n", "o"]
-
-
-async def test_a_reply_is_led_by_its_thread_however_long_ago_and_a_channel_by_no_thread(database: Database) -> None:
-    root = IncomingMessage("general", "root", "ann", START, "the login is broken")
-    replies = [
-        replace(root, external_id=f"{n}", thread_id="root", sent_at=START + timedelta(hours=n), content=f"reply {n}")
-        for n in (3, 9)
-    ]
-    [root_id, first, second] = await store_messages(database, [root, *replies])
-    [after] = await add_messages(database, "talk", start=START + timedelta(hours=9, minutes=5))
-    assert await context_of(database, second) == ["the login is broken", "reply 3"]
-    assert await context_of(database, first) == ["the login is broken"]
-    assert await context_of(database, root_id) == await context_of(database, after) == []
-
-
 async def settle(
     database: Database, run_id: UUID, batch_no: int, *, proposals: int = 0, error: str | None = None
 ) -> bool:

@@ -347,10 +347,6 @@ FOUND: dict[str, tuple[Act, set[str]]] = {
         lambda session, large: every(batches.placed_messages(session, large.run.id)),
         {"messages_pkey", "run_message_chunks_pkey"},
     ),
-    "what leads to a batch": (
-        lambda session, _: batches.context(session, new_id()),
-        {"messages_pkey", "ix_messages_channel"},
-    ),
     "the messages of a batch": (
         lambda session, _: batches.messages(session, [new_id() for _ in range(50)]),
         {"messages_pkey"},

@@ -142,15 +142,3 @@ async def test_a_queued_run_is_cancelled_though_no_worker_took_it(
     assert (await operator.run(run_id)).status == "cancelled"
     assert [event.event for event in await operator.events(run_id)] == ["run_created", "run_cancelled"]
     assert model.stats().calls == 0
-
-
-@pytest.mark.usefixtures("worker")
-async def test_a_batch_is_shown_what_led_to_it(operator: Operator, model: ModelServer) -> None:
-    await operator.messages(20)
-    run_id = await operator.started_run(await operator.assignment(model.base_url), concurrency=1)
-    await operator.until(run_id, "completed")
-    first, second = model.stats().prompts
-    assert "[context]" not in first
-    shown = [line for line in second.splitlines() if line.startswith("[context] ")]
-    assert [line.rpartition(" ")[2] for line in shown] == ["5", "6", "7", "8", "9"]
-    await operator.check_books(run_id)

@@ -65,7 +65,7 @@ async def assignment(operator: Operator, model: ModelServer) -> UUID:
         ("UPDATE agent_configs SET model_name = 'another-model'", BATCHES),
         ("UPDATE agent_configs SET temperature = 0.7", BATCHES),
         ("UPDATE agent_configs SET max_tokens = 1000", BATCHES),
-        ("UPDATE messages SET content = content || ' soon' WHERE external_id = '0-12'", 1),
+        ("UPDATE messages SET content = content || ' soon' WHERE external_id = '0-15'", 1),
         ("UPDATE model_responses SET created_at = now() - interval '91 days'", BATCHES),
         ("UPDATE agent_configs SET name = 'Renamed'", 0),
         ("UPDATE llm_providers SET input_price_per_mtok = 9, request_timeout_seconds = 9", 0),
