@@ -19,6 +19,8 @@ from models.run import AnalysisBatch
 from models.values import ProviderType
 
 PLACES_AT_ONCE = 5000
+PAST_LOOKED_AT = 200
+"""Runs among which those of a model are looked for."""
 PAST_RUNS = 5
 PAST_BATCHES = 100
 
@@ -125,11 +127,13 @@ async def count(session: AsyncSession, run_id: UUID) -> int:
 
 _past = text(
     f"""
-    WITH recent AS (
-        SELECT id FROM analysis_runs
+    WITH latest AS MATERIALIZED (
+        SELECT * FROM analysis_runs ORDER BY created_at DESC, id DESC LIMIT {PAST_LOOKED_AT}
+    ), recent AS (
+        SELECT id FROM latest
         WHERE config_snapshot #>> '{{agent,model_name}}' = :model AND config_snapshot #>> '{{provider,type}}' = :type
           AND llm_requests > 0
-        ORDER BY created_at DESC, id DESC LIMIT {PAST_RUNS}
+        ORDER BY created_at DESC LIMIT {PAST_RUNS}
     ), asked AS (
         SELECT batch.message_ids, batch.input_tokens, batch.output_tokens
         FROM recent JOIN analysis_batches AS batch ON batch.run_id = recent.id

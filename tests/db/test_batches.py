@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 
 from analysis.batches import Placed, PlannedBatch, Planner
+from analysis.estimates import Past, Work
 from analysis.prefilter import rules_for
 from db import batches, runs, windows
 from db.engine import Database
@@ -30,6 +31,8 @@ from tests.support.builders import (
     run_of,
     store_messages,
 )
+
+SNAPSHOT = {"provider": {"type": "openai"}, "agent": {"model_name": "stand-in"}}
 
 
 async def plan(database: Database, *, size: int = 50, gap: int = 600, mode: str = "off") -> list[PlannedBatch]:
@@ -190,6 +193,20 @@ async def test_messages_come_in_the_order_asked_for_without_those_that_are_gone(
         shown = await batches.messages(session, [c, new_id(), a, b])
     assert [(message.id, message.text) for message in shown] == [(c, "three"), (a, "one"), (b, "two")]
     assert (shown[0].author, shown[0].thread_id, shown[0].is_bot, shown[0].channel) == ("bob", "t", True, "general")
+
+
+async def test_what_a_model_used_is_told_by_its_batches_that_took_one_request(database: Database) -> None:
+    run = await add_run(database, status="running", config_snapshot=SNAPSHOT, llm_requests=1)
+    ids = await add_messages(database, "four", "eleven here")
+    used = {"message_ids": ids, "input_tokens": 900, "output_tokens": 80, "llm_requests": 1}
+    await add_batches(database, run.id, "completed", "completed", **used)
+    retried = await add_run(database, status="running", day=1, config_snapshot=SNAPSHOT, llm_requests=1)
+    await add_batches(database, retried.id, "completed", "failed", **used | {"llm_requests": 2})
+    async with database.transaction() as session:
+        past = await batches.past_usage(session, "openai", "stand-in")
+        assert await batches.past_usage(session, "mistral", "stand-in") is None
+        assert await batches.past_usage(session, "openai", "another") is None
+    assert past == Past(Work(batches=2, messages=4, characters=30), input_tokens=1800, output_tokens=160)
 
 
 async def settle(

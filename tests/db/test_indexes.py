@@ -347,6 +347,10 @@ FOUND: dict[str, tuple[Act, set[str]]] = {
         lambda session, large: every(batches.placed_messages(session, large.run.id)),
         {"messages_pkey", "run_message_chunks_pkey"},
     ),
+    "what a model used": (
+        lambda session, _: batches.past_usage(session, "offline", "rules-1"),
+        {"analysis_batches_pkey", "messages_pkey"},
+    ),
     "the messages of a batch": (
         lambda session, _: batches.messages(session, [new_id() for _ in range(50)]),
         {"messages_pkey"},

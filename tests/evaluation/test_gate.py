@@ -40,6 +40,7 @@ def test_the_offline_extractor_is_as_good_as_it_was(reports: dict[str, Any], dat
     assert figures["evidence validity"] == 1.0
     assert figures["prefilter recall"] == 1.0
     assert figures["proposals per task"] <= 1.5
+    assert 0.85 <= reports[data_set]["estimate"] <= 1.15
 
 
 def test_no_bot_and_no_injection_makes_a_task(reports: dict[str, Any]) -> None:

@@ -111,7 +111,7 @@ async def add_batches(database: Database, run_id: UUID, *statuses: BatchStatus, 
         source_id = await messages.source_named(held.session, "team", "api")
         shared: Values = {"source_id": source_id, "channel": "general", "message_count": 1} | values
         held.session.add_all(
-            AnalysisBatch(run_id=run_id, batch_no=number, status=status, message_ids=[new_id()], **shared)
+            AnalysisBatch(run_id=run_id, batch_no=number, status=status, **{"message_ids": [new_id()], **shared})
             for number, status in enumerate(statuses, 1)
         )
         held.run.batches_created = len(statuses)
