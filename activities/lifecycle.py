@@ -42,9 +42,10 @@ def state_of(run: AnalysisRun, settings: Settings) -> contract.RunState:
 
 
 def _closes_at(run: AnalysisRun) -> datetime | None:
-    """Its last event is the last decision, or its completion where there was none to take."""
+    """Its last event is the last decision, or its completion where there was none to take. A run with failed batches
+    waits for a person."""
     after = run.options.get("auto_close_after_seconds")
-    if after is None or phase_of(run) != "review" or run.proposals_pending:
+    if after is None or phase_of(run) != "review" or run.proposals_pending or run.batches_failed:
         return None
     return run.last_event_at + timedelta(seconds=after)
 

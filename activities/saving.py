@@ -40,12 +40,12 @@ class SavingActivities:
             async with runs.holding(session, ref.run_id) as held:
                 settling = await batches.lock_unsettled(held, ref.batch_no)
                 found = [] if settling is None else await _found(held, settling, drafts, messages)
-                count = sum(proposal.status == "pending" for proposal in found)
+                count = sum(proposal.status == "pending" for proposal, _ in found)
                 if settling is not None:
-                    proposals.add(session, found)
+                    proposals.add(session, [proposal for proposal, _ in found])
                     await batches.settle(held, settling, proposals=count, suppressed=len(found) - count)
-                    for proposal in found:
-                        if _approves_itself(held.run, proposal):
+                    for proposal, known in found:
+                        if _approves_itself(held.run, proposal, known.nearest):
                             await decisions.approve_found(held, proposal)
                 settled = _settled(held.run, settling, count)
         if settled.counted:
@@ -73,17 +73,19 @@ def _drafts(raw_answer: str, messages: list[ChatMessage], min_confidence: float)
 
 async def _found(
     held: runs.LockedRun, batch: AnalysisBatch, drafts: Sequence[ProposalDraft], messages: Sequence[ChatMessage]
-) -> list[TaskProposal]:
+) -> list[tuple[TaskProposal, Recollection]]:
     """The rows of the drafts, each with what earlier runs know of it."""
     texts = {message.id: message.text for message in messages}
-    found = [
+    rows = [
         _row(held.run, batch, ordinal, draft, " ".join(texts[i] for i in draft.source_message_ids))
         for ordinal, draft in enumerate(drafts, 1)
     ]
-    if found:
-        known = await memory.remembered(held.session, held.run, found)
-        for proposal, recollection in zip(found, recall([one.proposed_title for one in found], known), strict=True):
-            _remind(proposal, recollection)
+    if not rows:
+        return []
+    known = await memory.remembered(held.session, held.run, rows)
+    found = list(zip(rows, recall([row.proposed_title for row in rows], known), strict=True))
+    for proposal, recollection in found:
+        _remind(proposal, recollection)
     return found
 
 
@@ -96,14 +98,16 @@ def _remind(proposal: TaskProposal, known: Recollection) -> None:
         proposal.llm_recommendation = "update_existing"
 
 
-def _approves_itself(run: AnalysisRun, proposal: TaskProposal) -> bool:
-    """Whether the project's rule, as it was when the run began, needs no person for this."""
+def _approves_itself(run: AnalysisRun, proposal: TaskProposal, nearest: float) -> bool:
+    """Whether the project's rule, as it was when the run began, needs no person for this. What the model itself takes
+    for a duplicate or an update always does. `nearest` is how alike the likest that is known is, 0 to 1."""
     rule = run.config_snapshot.get("auto_approve")
     return (
         rule is not None
         and proposal.status == "pending"
+        and proposal.llm_recommendation == "new_task"
         and proposal.confidence >= rule["min_confidence"]
-        and (proposal.similarity_score or 0) < rule["max_similarity"]
+        and max(nearest, proposal.similarity_score or 0) < rule["max_similarity"]
     )
 
 

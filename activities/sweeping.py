@@ -36,6 +36,7 @@ class SweepingActivities:
             findings = [
                 *await self._without_workflow(client, open_ids, sweep.grace_seconds),
                 *await self._without_need(client, open_ids, sweep.grace_seconds),
+                *await self._not_closed(client, sweep.grace_seconds),
                 *await self._miscounted(),
             ]
             async with self._database.transaction() as session:
@@ -103,6 +104,19 @@ class SweepingActivities:
             return Finding("needless_workflow", workflow_id, run.id, f"{detail}it was terminated.", repaired=True)
         await handle.signal("review_changed")
         return Finding("needless_workflow", workflow_id, run.id, f"{detail}it was told to look at its row.")
+
+    async def _not_closed(self, client: Client, grace: float) -> list[Finding]:
+        """Runs that wait to close by themselves though it is time: their workflow may not know of the last decision."""
+        async with self._database.transaction() as session:
+            run_ids = await sweeping.not_closed(session, sweeping.quiet_since(grace))
+        found = []
+        for run_id in run_ids:
+            workflow_id = contract.workflow_id(run_id)
+            if await _is_open(client, workflow_id):
+                await client.get_workflow_handle(workflow_id).signal("review_changed")
+                detail = "The run should have closed by itself; its workflow was told to look at its row."
+                found.append(Finding("not_closed", workflow_id, run_id, detail, repaired=True))
+        return found
 
     async def _miscounted(self) -> list[Finding]:
         async with self._database.transaction() as session:

@@ -147,26 +147,30 @@ def shipped() -> AskModel:
 
 
 class Passed(NamedTuple):
-    """A message that the rules let pass; `place` is where people talk to each other: its channel or thread."""
+    """A message that the rules let pass; `place` is where people talk to each other: its channel, or the thread that it
+    answers in. `opens` is the thread that begins with it, or the same."""
 
     id: UUID
     place: Hashable
+    opens: Hashable
     text: str
 
 
 class Places:
-    """What was said last in each place."""
+    """Where an ask was said last."""
 
     def __init__(self) -> None:
-        self._asked: dict[Hashable, bool] = {}
+        self._asked: set[Hashable] = set()
 
     def unlikely(self, messages: Iterable[Passed], may_ask: Callable[[str], bool]) -> list[UUID]:
         """The ids of the next messages, given in their order, that ask and promise nothing. What follows an ask in its
         place stays with it: it may be the answer that makes it a task."""
         found = []
         for message in messages:
-            before = self._asked.get(message.place, False)
-            asks = self._asked[message.place] = may_ask(message.text)
-            if not asks and not before:
+            if may_ask(message.text):
+                self._asked |= {message.place, message.opens}
+            elif message.place in self._asked:
+                self._asked.remove(message.place)
+            else:
                 found.append(message.id)
         return found

@@ -34,7 +34,7 @@ class Remembered:
     """An earlier proposal of another run, or a task, as one new proposal sees it.
 
     `shared`: both rest on a message, `same`: on exactly the same ones. `fresh`: the new one rests on a message that the
-    earlier run hadn't in its hands.
+    earlier run hadn't in its hands; `edited`: on one that it had with other words.
     """
 
     title: str
@@ -45,11 +45,15 @@ class Remembered:
     shared: bool = False
     same: bool = False
     fresh: bool = True
+    edited: bool = False
 
 
 @dataclass(frozen=True)
 class Recollection:
-    """What becomes of a new proposal. `suppressed` None: it is to be reviewed; `updates`: it has news of a task."""
+    """What becomes of a new proposal. `suppressed` None: it is to be reviewed; `updates`: it has news of a task.
+
+    `score` is how alike the earlier one that is shown is, `nearest` how alike any is, 0 to 1.
+    """
 
     suppressed: SuppressedReason | None = None
     updates: bool = False
@@ -57,6 +61,7 @@ class Recollection:
     task_id: UUID | None = None
     score: float | None = None
     type: SimilarityType = "none"
+    nearest: float = 0.0
 
 
 def recall(titles: Sequence[str], known: Sequence[Sequence[Remembered]]) -> list[Recollection]:
@@ -82,8 +87,14 @@ def recall(titles: Sequence[str], known: Sequence[Sequence[Remembered]]) -> list
         if one.proposal_id in repeated and likeness(titles[at], one.title) < SAME_IN_OTHER_WORDS:
             continue
         repeated.add(one.proposal_id)
-        found[at] = _repeat(one, score)
-    return [found.get(at) or _resemblance(title, known[at]) for at, title in enumerate(titles)]
+        found[at] = _repeat(titles[at], one, score)
+    return [
+        replace(
+            found.get(at) or _resemblance(title, known[at]),
+            nearest=max((likeness(title, one.title) for one in known[at]), default=0.0),
+        )
+        for at, title in enumerate(titles)
+    ]
 
 
 def _alone(known: Sequence[Sequence[Remembered]]) -> set[int]:
@@ -117,10 +128,11 @@ def _numbers(words: Sequence[str]) -> set[str]:
     return {word for word in words if any(letter.isdigit() for letter in word)}
 
 
-def _repeat(one: Remembered, score: float) -> Recollection:
-    """The same messages and the same meaning."""
+def _repeat(title: str, one: Remembered, score: float) -> Recollection:
+    """The same messages and the same meaning. Who edits a message may add to a task, but makes none of a refusal."""
     found = Recollection(proposal_id=one.proposal_id, task_id=one.task_id, score=score, type="exact_messages")
-    if one.fresh:
+    reworded = one.edited and one.fate != "rejected" and likeness(title, one.title) < SAME_IN_OTHER_WORDS
+    if one.fresh or reworded:
         return replace(found, updates=one.fate == "task")
     reasons: dict[Fate, SuppressedReason] = {
         "pending": "pending_elsewhere",

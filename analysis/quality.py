@@ -9,7 +9,8 @@ from analysis.closing import BANDS, band_name, dollars_each, ratio
 
 @dataclass(frozen=True)
 class Counts:
-    """Proposals of a group by what became of them; `edited` were changed before the decision."""
+    """Proposals of a group by what became of them; `edited` were changed before the decision, and `auto_approved` are
+    those of the approved ones that a project's rule approved."""
 
     proposals: int = 0
     pending: int = 0
@@ -17,6 +18,7 @@ class Counts:
     rejected: int = 0
     merged: int = 0
     edited: int = 0
+    auto_approved: int = 0
     confidence_sum: float = 0.0
 
     def __add__(self, other: "Counts") -> "Counts":
@@ -24,8 +26,10 @@ class Counts:
 
 
 def rates(counts: Counts) -> dict[str, object]:
-    """The counts, and what they say. The approval rate is of those that were decided."""
-    decided = counts.approved + counts.rejected + counts.merged
+    """The counts, and what they say. The approval rate is of those that people decided: a rule that looks at confidence
+    proves nothing about it."""
+    approved = counts.approved - counts.auto_approved
+    decided = approved + counts.rejected + counts.merged
     return {
         "proposals": counts.proposals,
         "pending": counts.pending,
@@ -33,7 +37,8 @@ def rates(counts: Counts) -> dict[str, object]:
         "rejected": counts.rejected,
         "merged": counts.merged,
         "edited": counts.edited,
-        "approval_rate": ratio(counts.approved, decided),
+        "auto_approved": counts.auto_approved,
+        "approval_rate": ratio(approved, decided),
         "edit_rate": ratio(counts.edited, counts.proposals),
         "avg_confidence": ratio(counts.confidence_sum, counts.proposals),
     }

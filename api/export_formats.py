@@ -20,8 +20,8 @@ MEDIA_TYPES: dict[Format, str] = {
 }
 ENDINGS: dict[Format, str] = {"csv": "csv", "jsonl": "jsonl", "markdown": "md"}
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What makes a spreadsheet take a text for a formula."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What makes a spreadsheet take a text for a formula, the full-width forms of the signs among it."""
 _MARKUP = re.compile(r"[\\`*_\[\]<>&|~@$^]|://|www\.", re.IGNORECASE)
 """What Markdown could take for more than text inside a line, bare addresses among it."""
 _BREAKS = re.compile(r"\s+")
@@ -54,8 +54,8 @@ class Writer(Protocol):
 
 
 class CsvWriter:
-    """RFC 4180 with a header. Lists are joined by `; `, times are ISO 8601 in UTC. A text that a spreadsheet would take
-    for a formula gets an apostrophe before it."""
+    """RFC 4180 with a header, everything in quotes. Lists are joined by `; `, times are ISO 8601 in UTC. A text that a
+    spreadsheet would take for a formula gets an apostrophe before it."""
 
     def __init__(self, view: type[TaskView] | type[ProposalView]) -> None:
         self._columns = list(view.model_fields)
@@ -69,7 +69,7 @@ class CsvWriter:
 
     def _lines(self, rows: Iterable[Sequence[object]]) -> str:
         text = io.StringIO(newline="")
-        csv.writer(text).writerows(rows)
+        csv.writer(text, quoting=csv.QUOTE_ALL).writerows(rows)
         return text.getvalue()
 
 

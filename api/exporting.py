@@ -1,9 +1,10 @@
-"""Exports as downloads that begin only once their first part is there."""
+"""Exports as downloads, put together in a file that is gone when they are sent."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Literal
 from uuid import UUID
 
+from anyio import SpooledTemporaryFile
 from fastapi import Query
 from sqlalchemy import ColumnElement
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -22,6 +23,12 @@ from models.proposal_views import ProposalView
 Kind = Literal["tasks", "proposals"]
 FormatQuery = Annotated[Format, Query(alias="format", description="What to write.")]
 Wanted = Sequence[ColumnElement[bool]]
+_Document = SpooledTemporaryFile[bytes]
+
+KEPT_IN_MEMORY = 1 << 20
+"""Bytes of a document from which on it is on disk."""
+PIECE = 1 << 16
+"""Bytes sent at once."""
 
 DOCUMENT = {
     "content": {
@@ -35,42 +42,52 @@ DOCUMENT = {
 
 
 class Download(StreamingResponse):
-    """Sends a document part by part; where the client goes away, what makes it ends too."""
+    """Sends a document piece by piece, and forgets it when it is sent or the client goes away."""
 
-    def __init__(self, first: str, rest: AsyncGenerator[str, None], kind: Kind, format_: Format) -> None:
-        self._rest = rest
+    def __init__(self, document: _Document, size: int, kind: Kind, format_: Format) -> None:
+        self._document = document
         name = f"gleaner-{kind}-{now():%Y-%m-%d}.{ENDINGS[format_]}"
-        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-        super().__init__(_joined(first, rest), media_type=MEDIA_TYPES[format_], headers=headers)
+        headers = {
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Content-Length": str(size),
+            "Cache-Control": "no-store",
+        }
+        super().__init__(_pieces(document), media_type=MEDIA_TYPES[format_], headers=headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            await self._rest.aclose()
+            await self._document.aclose()
 
 
 async def download(database: Database, kind: Kind, wanted: Wanted, format_: Format) -> Download:
-    """The export of what is wanted. An error before its first part is a problem like any other."""
-    document = _document(database, kind, wanted, format_)
-    return Download(await anext(document), document, kind, format_)
+    """The export of what is wanted. It is put together before its first byte is sent: a client that reads slowly holds
+    a file and no connection to the database, and an error is a problem like any other."""
+    document = SpooledTemporaryFile[bytes](max_size=KEPT_IN_MEMORY)
+    try:
+        async for part in _parts(database, kind, wanted, format_):
+            await document.write(part.encode())
+        size = await document.tell()
+        await document.seek(0)
+    except BaseException:
+        await document.aclose()
+        raise
+    return Download(document, size, kind, format_)
 
 
-async def _document(database: Database, kind: Kind, wanted: Wanted, format_: Format) -> AsyncGenerator[str, None]:
+async def _parts(database: Database, kind: Kind, wanted: Wanted, format_: Format) -> AsyncIterator[str]:
     written = writer(kind, format_)
     read = _tasks if kind == "tasks" else _proposals
     async with exporting.snapshot(database) as session:
-        text = written.begin()
+        yield written.begin()
         async for items in read(session, wanted, quoting=format_ == "markdown"):
-            yield text + written.part(items)
-            text = ""
-    yield text
+            yield written.part(items)
 
 
-async def _joined(first: str, rest: AsyncGenerator[str, None]) -> AsyncIterator[str]:
-    yield first
-    async for part in rest:
-        yield part
+async def _pieces(document: _Document) -> AsyncIterator[bytes]:
+    while piece := await document.read(PIECE):
+        yield piece
 
 
 async def _tasks(session: AsyncSession, wanted: Wanted, *, quoting: bool) -> AsyncIterator[Sequence[Item]]:

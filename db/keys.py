@@ -12,8 +12,8 @@ from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import audit
-from errors import Conflict, NotFound
-from models.actor import LOCAL, Actor
+from errors import Conflict, NotFound, Unprocessable
+from models.actor import LOCAL, SYSTEM, Actor
 from models.base import now
 from models.service import ApiKey
 from models.values import Scope
@@ -38,7 +38,9 @@ async def create(
     expires_at: datetime | None = None,
     actor: Actor = LOCAL,
 ) -> NewKey:
-    """Make a key of 256 random bits."""
+    """Make a key of 256 random bits. 422 `key_name_reserved` for the name that the service's own decisions carry."""
+    if name == SYSTEM.name:
+        raise Unprocessable("key_name_reserved", f"{name!r} is the name of what Gleaner decides by itself.")
     secret = _PREFIX + secrets.token_urlsafe(32)
     row = ApiKey(
         name=name,

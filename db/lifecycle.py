@@ -110,7 +110,7 @@ async def cancel(held: runs.LockedRun) -> None:
 
 async def complete(held: runs.LockedRun) -> None:
     """running → completed: every batch is settled, and not all of them failed. Where all proposals were decided
-    meanwhile, the run is reviewed at once."""
+    meanwhile, the run is reviewed at once, unless batches failed: they may be wanted again."""
     held.move("complete")
     run = held.run
     run.stage = "review"
@@ -131,7 +131,7 @@ async def complete(held: runs.LockedRun) -> None:
             "batches_failed": run.batches_failed,
         },
     )
-    if run.proposals_total and not run.proposals_pending:
+    if run.proposals_total and not run.proposals_pending and not run.batches_failed:
         await review(held)
 
 

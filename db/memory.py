@@ -57,8 +57,11 @@ async def _on_messages(
         for at, new in enumerate(found):
             mine, its = set(new.source_message_ids), set(proposal.source_message_ids)
             if mine & its:
-                fresh = not all(_had(its_run, messages[one]) for one in mine if one in messages)
-                known[at].append(replace(_seen(proposal, last), shared=True, same=mine == its, fresh=fresh))
+                present = [messages[one] for one in mine if one in messages]
+                fresh = not all(_had(its_run, message) for message in present)
+                edited = any(_changed_since(its_run, message) for message in present)
+                seen = _seen(proposal, last)
+                known[at].append(replace(seen, shared=True, same=mine == its, fresh=fresh, edited=edited))
     return known
 
 
@@ -124,6 +127,10 @@ def _had(run: AnalysisRun, message: Message) -> bool:
         and _named(filters.get("channels"), message.channel)
         and _named(filters.get("authors"), message.author)
     )
+
+
+def _changed_since(run: AnalysisRun, message: Message) -> bool:
+    return run.fetched_at is None or message.updated_at > run.fetched_at
 
 
 def _named(wanted: Sequence[object] | None, value: str) -> bool:

@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from analysis.closing import BANDS
 from analysis.quality import Counts
+from models.actor import SYSTEM
 from models.base import Timestamp
 
 Period = Literal["day", "week", "month"]
@@ -34,8 +35,9 @@ _PARAMETERS = (
 _counts = text(
     f"""
     WITH judged AS (
-        SELECT status, confidence, edited_at, reject_reason, model, prompt_version, project_config_id,
-               proposed_category AS category, date_trunc(:period, created_at, 'UTC') AS period,
+        SELECT status, confidence, edited_at, status = 'approved' AND reviewed_by = :system AS by_rule,
+               reject_reason, model, prompt_version, project_config_id, proposed_category AS category,
+               date_trunc(:period, created_at, 'UTC') AS period,
                width_bucket(confidence, ARRAY[{_LOWS}]::float8[]) - 1 AS band
         FROM task_proposals WHERE {_OF_INTEREST}
     )
@@ -43,13 +45,13 @@ _counts = text(
            band, model, prompt_version, project_config_id, category, period, reject_reason,
            count(*), count(*) FILTER (WHERE status = 'pending'), count(*) FILTER (WHERE status = 'approved'),
            count(*) FILTER (WHERE status = 'rejected'), count(*) FILTER (WHERE status = 'merged'),
-           count(edited_at), coalesce(sum(confidence), 0)
+           count(edited_at), count(*) FILTER (WHERE by_rule), coalesce(sum(confidence), 0)
     FROM judged
     GROUP BY GROUPING SETS (
         (), (band), (model), (prompt_version), (project_config_id), (category), (period), (reject_reason)
     )
     """  # noqa: S608 - the parts put in are constants of the code
-).bindparams(*_PARAMETERS, bindparam("period", type_=Text))
+).bindparams(*_PARAMETERS, bindparam("period", type_=Text), bindparam("system", SYSTEM.name, type_=Text))
 
 _edits = text(
     f"""

@@ -39,6 +39,20 @@ async def attended(session: AsyncSession, quiet_since: datetime) -> list[Analysi
     return list((await session.exec(query)).all())
 
 
+_not_closed = text(
+    """
+    SELECT id FROM analysis_runs
+    WHERE status IN ('completed', 'reviewed') AND proposals_pending = 0 AND batches_failed = 0
+      AND last_event_at + make_interval(secs => (options ->> 'auto_close_after_seconds')::int) < :quiet_since
+    """
+)
+
+
+async def not_closed(session: AsyncSession, quiet_since: datetime) -> list[UUID]:
+    """Runs that should have closed by themselves before then."""
+    return list((await session.scalars(_not_closed, {"quiet_since": quiet_since})).all())
+
+
 async def present(session: AsyncSession, run_ids: Sequence[UUID]) -> dict[UUID, AnalysisRun]:
     """Those of the runs that exist."""
     rows = (await session.exec(select(AnalysisRun).where(col(AnalysisRun.id).in_(run_ids)))).all()

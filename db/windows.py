@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause, bindparam, text
+from sqlalchemy import Row, TextClause, bindparam, text
 from sqlalchemy.types import ARRAY, Boolean, Integer, Text, Uuid
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -115,11 +116,12 @@ _filter = text(
 
 _passed_in_chunk = text(
     f"""
-    SELECT id, source_id, channel, thread_id, body, 1 AS chunk_no
+    SELECT id, source_id, channel, thread_id, external_id, body, 1 AS chunk_no
     FROM run_message_chunks AS chunk
     CROSS JOIN LATERAL unnest(chunk.message_ids) WITH ORDINALITY AS listed (listed_id, place)
     JOIN LATERAL (
-        SELECT id, source_id, channel, thread_id, is_bot, is_system, {_BODY} FROM messages WHERE id = listed_id
+        SELECT id, source_id, channel, thread_id, external_id, is_bot, is_system, {_BODY}
+        FROM messages WHERE id = listed_id
     ) AS message ON true
     WHERE chunk.run_id = :run AND chunk.chunk_no = :chunk_no AND {_RULED_OUT} IS NULL
     ORDER BY place
@@ -128,7 +130,7 @@ _passed_in_chunk = text(
 
 _passed_in_window = text(
     f"""
-    SELECT id, source_id, channel, thread_id, body, chunk_no
+    SELECT id, source_id, channel, thread_id, external_id, body, chunk_no
     FROM (
         SELECT *, {_BODY}, (row_number() OVER (ORDER BY sent_at, id) - 1) / {CHUNK} AS chunk_no
         FROM messages WHERE {_IN_WINDOW}
@@ -250,10 +252,16 @@ async def _unlikely(session: AsyncSession, query: TextClause, values: Mapping[st
     places = Places()
     rows = await session.stream(query, values, execution_options={"yield_per": SCORED_AT_ONCE})
     async for part in rows.partitions(SCORED_AT_ONCE):
-        passed = [Passed(row.id, (row.chunk_no, row.source_id, row.channel, row.thread_id), row.body) for row in part]
+        passed = [_passed(row) for row in part]
         # The scoring is work for a processor: the thread lets heartbeats go on.
         found += await asyncio.to_thread(places.unlikely, passed, asks.may_ask)
     return found
+
+
+def _passed(row: Row[Any]) -> Passed:
+    channel = (row.chunk_no, row.source_id, row.channel)
+    thread = (*channel, row.thread_id or row.external_id)
+    return Passed(row.id, channel if row.thread_id in (None, row.external_id) else thread, thread, row.body)
 
 
 async def filtered(session: AsyncSession, run_id: UUID) -> tuple[int, dict[str, int]]:

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Rates(BaseModel):
-    """What became of a group of proposals. `approval_rate` is of those that were decided; a ratio with nothing under it
-    is null."""
+    """What became of a group of proposals. `auto_approved` are those of the approved ones that no person decided;
+    `approval_rate` is of the others that were decided. A ratio with nothing under it is null."""
 
     proposals: int
     pending: int
@@ -16,6 +16,7 @@ class Rates(BaseModel):
     rejected: int
     merged: int
     edited: int
+    auto_approved: int
     approval_rate: float | None
     edit_rate: float | None
     avg_confidence: float | None
@@ -75,6 +76,7 @@ class Quality(BaseModel):
                         "rejected": 17,
                         "merged": 0,
                         "edited": 4,
+                        "auto_approved": 0,
                         "approval_rate": 0.679245,
                         "edit_rate": 0.075472,
                         "avg_confidence": 0.81,

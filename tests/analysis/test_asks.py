@@ -62,11 +62,18 @@ def test_a_model_is_read_as_it_was_written() -> None:
 
 def test_what_follows_an_ask_in_its_place_stays() -> None:
     said = [("a", "please look"), ("b", "haha"), ("a", "haha"), ("a", "haha"), ("b", "please look"), ("b", "haha")]
-    passed = [Passed(UUID(int=number), place, text) for number, (place, text) in enumerate(said)]
+    passed = [Passed(UUID(int=number), place, number, text) for number, (place, text) in enumerate(said)]
     places = Places()
     found = places.unlikely(passed[:3], lambda text: "please" in text)
     found += places.unlikely(passed[3:], lambda text: "please" in text)
     assert [one.int for one in found] == [1, 3]
+
+
+def test_the_first_answer_in_a_thread_stays_with_the_ask_that_opened_it() -> None:
+    said = [("a", 0, "please look"), ("a", 1, "haha"), ("a", 2, "haha"), (0, 0, "haha"), (0, 0, "haha")]
+    passed = [Passed(UUID(int=number), place, opens, text) for number, (place, opens, text) in enumerate(said)]
+    found = Places().unlikely(passed, lambda text: "please" in text)
+    assert [one.int for one in found] == [2, 4]
 
 
 def test_a_long_text_without_an_end_is_judged_at_once() -> None:

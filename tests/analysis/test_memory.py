@@ -1,5 +1,6 @@
 """When a proposal says again what was said before."""
 
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -17,6 +18,7 @@ def earlier(
     shared: bool = True,
     same: bool = True,
     fresh: bool = False,
+    edited: bool = False,
     reason: RejectReason = "not_a_task",
     proposal_id: UUID = EARLIER,
 ) -> Remembered:
@@ -29,11 +31,17 @@ def earlier(
         shared=shared,
         same=same,
         fresh=fresh,
+        edited=edited,
     )
 
 
 def of(title: str, *known: Remembered) -> Recollection:
     return recall([title], [known])[0]
+
+
+def is_new(found: Recollection) -> bool:
+    """Whether nothing that is known becomes of it, however alike something may be."""
+    return replace(found, nearest=0.0) == Recollection()
 
 
 @pytest.mark.parametrize(
@@ -48,6 +56,23 @@ def test_what_says_the_same_of_the_same_messages_is_suppressed(fate: Fate, reaso
 
 
 @pytest.mark.parametrize(
+    ("fate", "title", "suppressed", "updates"),
+    [
+        ("task", "Fix the login on Safari and on Edge", None, True),
+        ("pending", "Fix the login on Safari and on Edge", None, False),
+        ("rejected", "Fix the login on Safari and on Edge", "rejected_before", False),
+        ("task", "fix the login on Safari.", "known_task", False),
+        ("pending", "fix the login on Safari.", "pending_elsewhere", False),
+    ],
+)
+def test_an_edited_message_may_add_to_what_came_of_it(
+    fate: Fate, title: str, suppressed: str | None, updates: bool
+) -> None:
+    found = of(title, earlier(fate=fate, edited=True))
+    assert (found.suppressed, found.updates, found.proposal_id) == (suppressed, updates, EARLIER)
+
+
+@pytest.mark.parametrize(
     "title",
     ["Repair Safari login", "Login on Safari: fix it", "Make it possible to log in with Safari", "fix login (Safari)"],
 )
@@ -57,13 +82,13 @@ def test_other_words_of_a_model_do_not_hide_a_repeat(title: str) -> None:
 
 @pytest.mark.parametrize("title", ["Update the docs", "Order pizza for Friday", "Оновити документацію"])
 def test_another_task_of_the_same_message_is_another_task(title: str) -> None:
-    assert of(title, earlier()) == Recollection()
-    assert of(title, earlier(same=False)) == Recollection()
+    assert is_new(of(title, earlier()))
+    assert is_new(of(title, earlier(same=False)))
 
 
 def test_titles_that_name_different_numbers_are_different_tasks() -> None:
-    assert of("Ship part 13", earlier("Ship part 12")) == Recollection()
-    assert of("Ship part 13", earlier("Ship part 12", "task", shared=False, fresh=True)) == Recollection()
+    assert is_new(of("Ship part 13", earlier("Ship part 12")))
+    assert is_new(of("Ship part 13", earlier("Ship part 12", "task", shared=False, fresh=True)))
     assert of("Ship part 12 today", earlier("Ship the part today")).suppressed == "rejected_before"
 
 

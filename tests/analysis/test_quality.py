@@ -10,6 +10,11 @@ def test_an_approval_rate_is_of_what_was_decided() -> None:
     assert (figures["approval_rate"], figures["edit_rate"], figures["avg_confidence"]) == (0.6, 0.2, 0.8)
 
 
+def test_what_a_rule_approved_proves_nothing() -> None:
+    figures = rates(Counts(proposals=8, approved=7, rejected=1, auto_approved=4))
+    assert (figures["approved"], figures["auto_approved"], figures["approval_rate"]) == (7, 4, 0.75)
+
+
 def test_ratios_with_nothing_under_them_are_null() -> None:
     figures = rates(Counts())
     assert (figures["approval_rate"], figures["edit_rate"], figures["avg_confidence"]) == (None, None, None)

@@ -7,7 +7,7 @@ import pytest
 
 from db import keys
 from db.engine import Database
-from errors import Conflict, NotFound
+from errors import Conflict, NotFound, Unprocessable
 from models.base import now
 from models.service import ApiKey
 from models.values import Scope
@@ -26,6 +26,12 @@ async def make_key(database: Database, *scopes: Scope, days: float | None = None
     async with database.transaction() as session:
         expires_at = None if days is None else now() + timedelta(days=days)
         return await keys.create(session, f"key to {'+'.join(scopes)}", scopes, expires_at=expires_at)
+
+
+async def test_no_key_bears_the_name_of_the_service(database: Database) -> None:
+    with pytest.raises(Unprocessable, match="by itself"):
+        async with database.transaction() as session:
+            await keys.create(session, "system", ["review"])
 
 
 def bearer(secret: str) -> dict[str, str]:

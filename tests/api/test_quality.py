@@ -65,6 +65,16 @@ async def test_decisions_are_told_by_all_that_may_explain_them(
     assert sum(row["proposals"] for row in quality["over_time"]) == 6
 
 
+async def test_a_rule_is_no_judge_of_itself(api: ServedApi, database: Database, run: AnalysisRun) -> None:
+    for decision in ("approve", "approve", "approve", "other"):
+        await found(api, database, run, decision, confidence=0.95)
+    first = "SELECT min(id::text)::uuid FROM task_proposals"
+    await execute(database, f"UPDATE task_proposals SET reviewed_by = 'system' WHERE id = ({first})")
+    quality = await api.get("/stats/quality")
+    for rates in (quality["overall"], quality["by_confidence"][-1]):
+        assert (rates["approved"], rates["auto_approved"], rates["approval_rate"]) == (3, 1, 0.666667)
+
+
 async def test_only_what_is_asked_for_is_counted(api: ServedApi, database: Database, run: AnalysisRun) -> None:
     web = await add_project(database, name="Web")
     await found(api, database, run, "approve", project_config_id=web)

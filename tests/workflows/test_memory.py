@@ -132,6 +132,17 @@ async def test_what_was_rejected_stays_rejected_when_its_message_is_put_in_other
     assert again["Repair safari's login"].suppressed_reason == "rejected_before"
 
 
+async def test_what_is_added_to_a_message_comes_back_as_news_of_its_task(team: Team) -> None:
+    await team.says("order coffee for the office")
+    first, found = await team.analyses()
+    task = await team.approves(found["Order coffee for the office"])
+    await team.closes(first)
+    await team.says("order coffee for the office and milk")
+    second, again = await team.analyses()
+    (news,) = again.values()
+    assert (second.proposals_pending, news.llm_recommendation, news.similar_task_id) == (1, "update_existing", task)
+
+
 async def test_a_wish_of_a_later_window_that_was_turned_down_before_is_suppressed(team: Team) -> None:
     await team.says("buy a new coffee machine", "update the docs")
     first, found = await team.analyses()

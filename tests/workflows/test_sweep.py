@@ -10,7 +10,8 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from db import sweeping
+from db import decisions, sweeping
+from models.actor import LOCAL
 from models.base import new_id
 from models.service import SweepFinding
 from models.values import FindingKind
@@ -135,6 +136,24 @@ async def test_a_workflow_of_a_run_that_is_over_ends(
 async def _swept_findings(operator: Operator, settings: Settings) -> list[SweepFinding]:
     await _sweep(settings)
     return await _findings(operator, "needless_workflow")
+
+
+async def test_a_run_that_should_have_closed_by_itself_is_closed_though_nobody_told_its_workflow(
+    operator: Operator, model: ModelServer, settings: Settings
+) -> None:
+    await operator.messages(10)
+    assignment = await operator.assignment(model.base_url)
+    run_id = await operator.started_run(assignment, auto_close_after_seconds=60)
+    await operator.until(run_id, "completed")
+    [proposal] = await operator.proposals(run_id)
+    await decisions.approve(operator.database, proposal.id, actor=LOCAL)
+    await _sweep(settings)
+    assert (await operator.run(run_id)).status == "reviewed"
+    async with operator.database.transaction() as session:
+        await session.execute(text("UPDATE analysis_runs SET last_event_at = now() - interval '1 hour'"))
+    await _sweep(settings)
+    await operator.until(run_id, "closed")
+    await operator.check_books(run_id)
 
 
 async def test_counters_that_are_wrong_are_told_and_not_touched(
