@@ -7,7 +7,7 @@ from typing import TypeVar
 
 Value = TypeVar("Value")
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 _LOOK_EVERY_SECONDS = 0.02
 
 
