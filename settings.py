@@ -62,6 +62,10 @@ class Settings(BaseSettings):
     history_limit: int | None = Field(None, ge=50)
     """Workflow history events after which a run continues as new; without it the Temporal server decides."""
 
+    embeddings: Literal["local", "off"] = "local"
+    """Whether workers measure what titles mean, to find duplicates, which takes each of them 160 MB; without it they
+    compare words."""
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
 

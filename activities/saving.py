@@ -11,7 +11,10 @@ from analysis.prefilter import matched_keywords
 from analysis.prompts import refs_of
 from analysis.proposals import AnswerInvalidError, ProposalDraft, parse_answer
 from db import answers, batches, decisions, memory, proposals, runs
+from db import vectors as title_vectors
+from db.vectors import Vector
 from errors import Conflict
+from llm.embeddings import embed
 from logs import logger
 from models.conversation import ChatMessage
 from models.proposal import TaskProposal
@@ -24,11 +27,32 @@ _log = logger("gleaner.worker")
 class SavingActivities:
     def __init__(self, resources: Resources) -> None:
         self._database = resources.database
+        self._settings = resources.settings
 
     @activity.defn(name="save_proposals")
     @step
     async def save_proposals(self, ref: contract.BatchRef) -> contract.BatchSettled:
         """Store the proposals of the batch's answer, settle the batch, count and tell: all of it or nothing."""
+        drafts, messages = await self._answered(ref)
+        vectors = await embed([draft.title for draft in drafts]) if self._settings.embeddings == "local" else []
+        async with self._database.transaction() as session, runs.holding(session, ref.run_id) as held:
+            settling = await batches.lock_unsettled(held, ref.batch_no)
+            found = [] if settling is None else await _found(held, settling, drafts, messages, vectors)
+            count = sum(proposal.status == "pending" for proposal, _ in found)
+            if settling is not None:
+                proposals.add(session, [proposal for proposal, _ in found])
+                await batches.settle(held, settling, proposals=count, suppressed=len(found) - count)
+                await title_vectors.store(session, [proposal for proposal, _ in found], vectors)
+                for proposal, known in found:
+                    if _approves_itself(held.run, proposal, known.nearest):
+                        await decisions.approve_found(held, proposal)
+            settled = _settled(held.run, settling, count)
+        if settled.counted:
+            _tell_saved(ref, count)
+        return settled
+
+    async def _answered(self, ref: contract.BatchRef) -> tuple[list[ProposalDraft], list[ChatMessage]]:
+        """What the model found in the batch, and the messages that it was shown."""
         async with self._database.transaction() as session:
             run = await runs.get(session, ref.run_id)
             batch = await batches.get(session, ref.run_id, ref.batch_no)
@@ -36,21 +60,7 @@ class SavingActivities:
             if answer is None:
                 raise Conflict("answer_missing", "The batch has no stored answer.")
             messages = await batches.messages(session, batch.message_ids)
-            drafts = _drafts(answer.raw_answer, messages, float(run.options.get("min_confidence", 0)))
-            async with runs.holding(session, ref.run_id) as held:
-                settling = await batches.lock_unsettled(held, ref.batch_no)
-                found = [] if settling is None else await _found(held, settling, drafts, messages)
-                count = sum(proposal.status == "pending" for proposal, _ in found)
-                if settling is not None:
-                    proposals.add(session, [proposal for proposal, _ in found])
-                    await batches.settle(held, settling, proposals=count, suppressed=len(found) - count)
-                    for proposal, known in found:
-                        if _approves_itself(held.run, proposal, known.nearest):
-                            await decisions.approve_found(held, proposal)
-                settled = _settled(held.run, settling, count)
-        if settled.counted:
-            _tell_saved(ref, count)
-        return settled
+            return _drafts(answer.raw_answer, messages, float(run.options.get("min_confidence", 0))), messages
 
     @activity.defn(name="fail_batch")
     @step
@@ -72,7 +82,11 @@ def _drafts(raw_answer: str, messages: list[ChatMessage], min_confidence: float)
 
 
 async def _found(
-    held: runs.LockedRun, batch: AnalysisBatch, drafts: Sequence[ProposalDraft], messages: Sequence[ChatMessage]
+    held: runs.LockedRun,
+    batch: AnalysisBatch,
+    drafts: Sequence[ProposalDraft],
+    messages: Sequence[ChatMessage],
+    vectors: Sequence[Vector],
 ) -> list[tuple[TaskProposal, Recollection]]:
     """The rows of the drafts, each with what earlier runs know of it."""
     texts = {message.id: message.text for message in messages}
@@ -82,7 +96,7 @@ async def _found(
     ]
     if not rows:
         return []
-    known = await memory.remembered(held.session, held.run, rows)
+    known = await memory.remembered(held.session, held.run, rows, vectors)
     found = list(zip(rows, recall([row.proposed_title for row in rows], known), strict=True))
     for proposal, recollection in found:
         _remind(proposal, recollection)
@@ -94,8 +108,10 @@ def _remind(proposal: TaskProposal, known: Recollection) -> None:
     proposal.similarity_score, proposal.similarity_type = known.score, known.type
     if known.suppressed is not None:
         proposal.status, proposal.suppressed_reason = "suppressed", known.suppressed
-    if known.updates:
-        proposal.llm_recommendation = "update_existing"
+    if known.comparison is not None:
+        proposal.diff_summary = known.comparison.summary()
+    if known.recommends is not None:
+        proposal.llm_recommendation = known.recommends
 
 
 def _approves_itself(run: AnalysisRun, proposal: TaskProposal, nearest: float) -> bool:

@@ -10,8 +10,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.attempts import beating, step
 from activities.resources import Resources
-from db import sweeping
+from db import sweeping, vectors
 from db.sweeping import Finding
+from llm.embeddings import embed
 from logs import logger
 from models.base import now
 from models.run import AnalysisRun
@@ -19,12 +20,15 @@ from temporal_client import open_run
 from workflows import contract
 
 _COUNTED_FOR = timedelta(days=7)
+_TITLES_A_PART = 200
+_PARTS = 10
 _log = logger("gleaner.worker")
 
 
 class SweepingActivities:
     def __init__(self, resources: Resources) -> None:
         self._database = resources.database
+        self._settings = resources.settings
 
     @activity.defn(name="sweep")
     @step
@@ -39,6 +43,8 @@ class SweepingActivities:
                 *await self._not_closed(client, sweep.grace_seconds),
                 *await self._miscounted(),
             ]
+            if self._settings.embeddings == "local":
+                await self._fill_vectors()
             async with self._database.transaction() as session:
                 await sweeping.forget_leases(session)
                 await sweeping.record(session, findings, now())
@@ -117,6 +123,17 @@ class SweepingActivities:
                 detail = "The run should have closed by itself; its workflow was told to look at its row."
                 found.append(Finding("not_closed", workflow_id, run_id, detail, repaired=True))
         return found
+
+    async def _fill_vectors(self) -> None:
+        """Measure the titles that were changed or are older than the vectors, a part of them in each sweep."""
+        for _ in range(_PARTS):
+            async with self._database.transaction() as session:
+                titled = await vectors.lacking(session, _TITLES_A_PART)
+            measured = await embed([one.title for one in titled])
+            async with self._database.transaction() as session:
+                await vectors.fill(session, titled, measured)
+            if len(titled) < _TITLES_A_PART:
+                break
 
     async def _miscounted(self) -> list[Finding]:
         async with self._database.transaction() as session:

@@ -12,21 +12,21 @@ from uuid import UUID
 
 from rapidfuzz import fuzz, utils
 
-from models.values import RejectReason, SimilarityType, SuppressedReason
+from analysis.duplicates import Comparison, compare
+from models.values import Recommendation, RejectReason, SimilarityType, SuppressedReason
 
 SAME_WITH_EVIDENCE = 0.6
 """How alike two titles are at least that say the same where both rest on a message."""
 SAME_ALONE = 0.4
 """The same where both rest on exactly the same messages and nothing else does: models, and people who correct what they
 wrote, find other words."""
-RESEMBLES = 0.65
-"""How alike they are where the messages are others, for a reviewer to be shown the earlier one."""
 SAME_IN_OTHER_WORDS = 0.9
 """How alike they are where a wish that was turned down comes again in new messages."""
 TURNED_DOWN: tuple[RejectReason, ...] = ("not_a_task", "duplicate")
 """Rejections that hold for the same wish in new messages. What was done before may be to do again."""
 
 Fate = Literal["pending", "rejected", "task"]
+_ADVICE: dict[Fate, Recommendation] = {"task": "update_existing", "pending": "merge"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Remembered:
     """An earlier proposal of another run, or a task, as one new proposal sees it.
 
     `shared`: both rest on a message, `same`: on exactly the same ones. `fresh`: the new one rests on a message that the
-    earlier run hadn't in its hands; `edited`: on one that it had with other words.
+    earlier run hadn't in its hands; `edited`: on one that it had with other words. `nearness` of what the two titles
+    mean is 0 to 1, None where nobody measured it.
     """
 
     title: str
@@ -46,17 +47,20 @@ class Remembered:
     same: bool = False
     fresh: bool = True
     edited: bool = False
+    nearness: float | None = None
 
 
 @dataclass(frozen=True)
 class Recollection:
-    """What becomes of a new proposal. `suppressed` None: it is to be reviewed; `updates`: it has news of a task.
+    """What becomes of a new proposal. `suppressed` None: it is to be reviewed.
 
-    `score` is how alike the earlier one that is shown is, `nearest` how alike any is, 0 to 1.
+    `recommends` what to do where it surely means the same as the earlier one that is shown; `comparison` says how their
+    titles differ. `score` is how alike that one is, `nearest` how alike any is, 0 to 1.
     """
 
     suppressed: SuppressedReason | None = None
-    updates: bool = False
+    recommends: Recommendation | None = None
+    comparison: Comparison | None = None
     proposal_id: UUID | None = None
     task_id: UUID | None = None
     score: float | None = None
@@ -91,7 +95,7 @@ def recall(titles: Sequence[str], known: Sequence[Sequence[Remembered]]) -> list
     return [
         replace(
             found.get(at) or _resemblance(title, known[at]),
-            nearest=max((likeness(title, one.title) for one in known[at]), default=0.0),
+            nearest=max((_nearness(title, one) for one in known[at]), default=0.0),
         )
         for at, title in enumerate(titles)
     ]
@@ -133,7 +137,7 @@ def _repeat(title: str, one: Remembered, score: float) -> Recollection:
     found = Recollection(proposal_id=one.proposal_id, task_id=one.task_id, score=score, type="exact_messages")
     reworded = one.edited and one.fate != "rejected" and likeness(title, one.title) < SAME_IN_OTHER_WORDS
     if one.fresh or reworded:
-        return replace(found, updates=one.fate == "task")
+        return replace(found, recommends=_ADVICE.get(one.fate), comparison=compare(title, one.title, score))
     reasons: dict[Fate, SuppressedReason] = {
         "pending": "pending_elsewhere",
         "rejected": "rejected_before",
@@ -143,15 +147,37 @@ def _repeat(title: str, one: Remembered, score: float) -> Recollection:
 
 
 def _resemblance(title: str, known: Sequence[Remembered]) -> Recollection:
-    """Other messages and nearly the same words. What shares messages and isn't a repeat is another task of theirs."""
-    scored = [(likeness(title, one.title), one.fate == "task", one) for one in known if not one.shared]
-    alike = [entry for entry in scored if entry[0] >= RESEMBLES]
+    """Other messages and nearly the same meaning. What shares messages and isn't a repeat is another task of theirs."""
+    alike = [
+        (comparison, nearness, one)
+        for one in known
+        if not one.shared
+        for nearness in (_nearness(title, one),)
+        for comparison in (compare(title, one.title, nearness),)
+        if comparison.verdict != "different"
+    ]
     if not alike:
         return Recollection()
-    score, is_task, one = max(alike, key=lambda entry: entry[:2])
-    found = Recollection(
-        updates=is_task, proposal_id=one.proposal_id, task_id=one.task_id, score=score, type="semantic"
+    comparison, score, one = max(
+        alike, key=lambda entry: (entry[0].verdict == "same", entry[1], entry[2].fate == "task")
     )
-    if one.fate == "rejected" and one.reject_reason in TURNED_DOWN and score >= SAME_IN_OTHER_WORDS:
+    found = Recollection(
+        recommends=_ADVICE.get(one.fate) if comparison.verdict == "same" else None,
+        comparison=comparison,
+        proposal_id=one.proposal_id,
+        task_id=one.task_id,
+        score=score,
+        type="semantic",
+    )
+    if one.fate == "rejected" and one.reject_reason in TURNED_DOWN and _says_it_again(title, one, comparison):
         return replace(found, suppressed="rejected_before")
     return found
+
+
+def _says_it_again(title: str, one: Remembered, comparison: Comparison) -> bool:
+    return comparison.verdict == "same" and likeness(title, one.title) >= SAME_IN_OTHER_WORDS
+
+
+def _nearness(title: str, one: Remembered) -> float:
+    """The likeness of the words stands in where the meanings weren't measured."""
+    return max(likeness(title, one.title), one.nearness or 0.0)

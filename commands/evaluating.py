@@ -1,4 +1,4 @@
-"""`gleaner eval`: how good a model's proposals are, measured on labelled conversations by whole runs."""
+"""`gleaner eval`: how good a model's proposals are, on labelled conversations by whole runs; and duplicates."""
 
 import asyncio
 import json
@@ -22,6 +22,7 @@ from db.defaults import ensure_offline_assignment
 from db.engine import Database
 from db.migrate import upgrade
 from devstack.stack import PartCommand, Stack, StackConfig, run_stack
+from evaluation import pairs
 from evaluation.figures import Made, Report, count, report
 from evaluation.rendering import compared, rendered
 from evaluation.talks import talks, window
@@ -69,6 +70,11 @@ def evaluate(
         console.say(compared(earlier, [one.to_json() for one in found]))
     if output is not None:
         output.write_text(json.dumps([one.to_json() for one in found], indent=2, ensure_ascii=False))
+
+
+def evaluate_duplicates() -> None:
+    """Judge labelled pairs of titles, and say how well duplicates are told from tasks that only look like them."""
+    console.say(pairs.rendered(asyncio.run(pairs.judged(pairs.pairs()))))
 
 
 def _figures_of(path: Path) -> list[dict[str, Any]]:

@@ -61,6 +61,7 @@ class Database:
                     "application_name": "gleaner",
                     "timezone": "UTC",
                     "idle_in_transaction_session_timeout": "60000",
+                    "hnsw.iterative_scan": "relaxed_order",  # so that a filter leaves enough of the nearest
                 },
             },
         )

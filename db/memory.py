@@ -3,34 +3,37 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import mul
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import TextClause, Uuid, bindparam, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from analysis.memory import Fate, Remembered
 from db import evidence
+from db.vectors import Vector, written
 from models.message import Message
 from models.proposal import TaskProposal
 from models.run import AnalysisRun
-from models.task import Task
 
 RESEMBLING = 20
-"""How many proposals, and how many tasks, with a title like a new one's are looked at."""
+"""How many proposals, and how many tasks, are looked at for the words of a title, and as many for its meaning."""
 
 
-async def remembered(session: AsyncSession, run: AnalysisRun, found: Sequence[TaskProposal]) -> list[list[Remembered]]:
-    """For each new proposal of the run what other runs of its project found in its messages, and what resembles its
-    title."""
+async def remembered(
+    session: AsyncSession, run: AnalysisRun, found: Sequence[TaskProposal], vectors: Sequence[Vector]
+) -> list[list[Remembered]]:
+    """For each new proposal of a batch what other runs of its project found in its messages, and what resembles its
+    title: tasks, proposals of any run, and those before it. `vectors` are those of the titles, or none at all."""
     on_messages = await _on_messages(session, run, found)
-    return [
-        [
-            *on_messages[at],
-            *await _resembling(session, run, new.proposed_title, {one.proposal_id for one in on_messages[at]}),
-        ]
-        for at, new in enumerate(found)
-    ]
+    known = []
+    for at, new in enumerate(found):
+        seen = {one.proposal_id for one in on_messages[at]}
+        vector = vectors[at] if vectors else None
+        like = await _resembling(session, run, new.proposed_title, vector, seen)
+        known.append([*on_messages[at], *like, *_before_it(found, vectors, at)])
+    return known
 
 
 async def _on_messages(
@@ -70,34 +73,89 @@ async def _messages(session: AsyncSession, ids: set[UUID]) -> dict[UUID, Message
     return {row.id: row for row in rows}
 
 
-async def _resembling(session: AsyncSession, run: AnalysisRun, title: str, known: set[UUID | None]) -> list[Remembered]:
-    """Tasks, and proposals that are pending or turned down, of the same project with a title like this one, the
-    likest first. `known` are left out."""
-    near = col(TaskProposal.proposed_title)
-    proposals = (
-        select(TaskProposal)
-        .where(
-            near.op("%")(title),
-            col(TaskProposal.run_id) != run.id,
-            col(TaskProposal.status).in_(("pending", "rejected")),
-            col(TaskProposal.project_config_id).is_not_distinct_from(run.project_config_id),
+# The likest titles by their words, in any language, of other runs, and the nearest ones by their meaning, of this run
+# too. In one run thousands of titles may be alike, and to look for words in them takes as long as there are of them.
+_PROPOSALS_LIKE = """
+    SELECT proposal.id, proposed_title AS title, status, task_id, reject_reason,
+           1 - (known.vector <=> CAST(CAST(:vector AS text) AS halfvec)) AS nearness
+    FROM task_proposals AS proposal
+    LEFT JOIN proposal_vectors AS known ON known.proposal_id = proposal.id AND known.title = proposed_title
+    WHERE proposal.id IN (
+        (SELECT id FROM task_proposals
+         WHERE proposed_title % :title AND run_id <> :run AND status IN ('pending', 'rejected')
+           AND project_config_id {of_project}
+         ORDER BY similarity(proposed_title, :title) DESC, id LIMIT :limit)
+        UNION ALL
+        (SELECT proposal_id FROM proposal_vectors JOIN task_proposals ON id = proposal_id
+         WHERE status IN ('pending', 'rejected') AND project_config_id {of_project}
+         ORDER BY vector <=> CAST(CAST(:vector AS text) AS halfvec) LIMIT :limit)
+    ) AND status IN ('pending', 'rejected')
+    ORDER BY proposal.id
+"""
+_TASKS_LIKE = """
+    SELECT task.id, task.title, 1 - (known.vector <=> CAST(CAST(:vector AS text) AS halfvec)) AS nearness
+    FROM tasks AS task LEFT JOIN task_vectors AS known ON known.task_id = task.id AND known.title = task.title
+    WHERE task.id IN (
+        (SELECT id FROM tasks
+         WHERE title % :title AND status <> 'withdrawn'
+           AND project_config_id {of_project}
+         ORDER BY similarity(title, :title) DESC, id LIMIT :limit)
+        UNION ALL
+        (SELECT task_id FROM task_vectors JOIN tasks ON id = task_id
+         WHERE status <> 'withdrawn' AND project_config_id {of_project}
+         ORDER BY vector <=> CAST(CAST(:vector AS text) AS halfvec) LIMIT :limit)
+    ) AND task.status <> 'withdrawn'
+    ORDER BY task.id
+"""
+
+
+def _of_project(query: str, project_id: UUID | None) -> TextClause:
+    """The query for the project, or for what is of none, each in a form that an index can serve."""
+    if project_id is None:
+        return text(query.format(of_project="IS NULL"))
+    return text(query.format(of_project="= :project")).bindparams(bindparam("project", project_id, type_=Uuid))
+
+
+async def _resembling(
+    session: AsyncSession, run: AnalysisRun, title: str, vector: Vector | None, known: set[UUID | None]
+) -> list[Remembered]:
+    """Tasks, and proposals that are pending or turned down, of the same project with a title like this one. `known` are
+    left out."""
+    values = {
+        "title": title,
+        "vector": None if vector is None else written(vector),
+        "limit": RESEMBLING,
+    }
+    like = _of_project(_PROPOSALS_LIKE, run.project_config_id)
+    proposals = (await session.execute(like, {**values, "run": run.id})).all()
+    tasks = (await session.execute(_of_project(_TASKS_LIKE, run.project_config_id), values)).all()
+    return [
+        *(
+            Remembered(
+                row.title,
+                "pending" if row.status == "pending" else "rejected",
+                proposal_id=row.id,
+                reject_reason=row.reject_reason,
+                nearness=row.nearness,
+            )
+            for row in proposals
+            if row.id not in known
+        ),
+        *(Remembered(row.title, "task", task_id=row.id, nearness=row.nearness) for row in tasks),
+    ]
+
+
+def _before_it(found: Sequence[TaskProposal], vectors: Sequence[Vector], at: int) -> list[Remembered]:
+    """The new proposals of the same batch that come before this one."""
+    return [
+        Remembered(
+            one.proposed_title,
+            "pending",
+            proposal_id=one.id,
+            nearness=sum(map(mul, vectors[at], vectors[before])) if vectors else None,
         )
-        .order_by(func.similarity(near, title).desc(), col(TaskProposal.id))
-        .limit(RESEMBLING)
-    )
-    tasks = (
-        select(Task)
-        .where(
-            col(Task.title).op("%")(title),
-            col(Task.status) != "withdrawn",
-            col(Task.project_config_id).is_not_distinct_from(run.project_config_id),
-        )
-        .order_by(func.similarity(col(Task.title), title).desc(), col(Task.id))
-        .limit(RESEMBLING)
-    )
-    found = [_seen(one, one) for one in (await session.exec(proposals)).all() if one.id not in known]
-    found += [Remembered(task.title, "task", task_id=task.id) for task in (await session.exec(tasks)).all()]
-    return found
+        for before, one in enumerate(found[:at])
+    ]
 
 
 async def _last(session: AsyncSession, proposal: TaskProposal) -> TaskProposal:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db import audit, evidence
+from db import audit, evidence, vectors
 from db.engine import Database
 from db.versions import check_version
 from errors import BadRequest, Conflict, NotFound, Unprocessable
@@ -168,11 +168,12 @@ async def of_approval(session: AsyncSession, proposal: TaskProposal, actor: Acto
     if proposal.withdrawn_task_id is not None:
         task = await lock(session, proposal.withdrawn_task_id)
         _apply(session, task, {**said, "status": "open"}, actor, "restore")
-        return task
-    task = Task(id=new_id(), **said)
-    session.add(task)
+    else:
+        task = Task(id=new_id(), **said)
+        session.add(task)
+        audit.write(session, actor, "create", "task", task.id, before=None, after=_audited(task))
     await session.flush()
-    audit.write(session, actor, "create", "task", task.id, before=None, after=_audited(task))
+    await vectors.pass_on(session, proposal, task)
     return task
 
 

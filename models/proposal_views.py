@@ -1,6 +1,7 @@
 """Proposals as the API shows them and takes decisions on them."""
 
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -53,6 +54,7 @@ class ProposalView(BaseModel):
     similar_proposal_id: UUID | None
     similarity_score: float | None
     similarity_type: SimilarityType
+    diff_summary: dict[str, Any] | None
     status: ProposalStatus
     suppressed_reason: SuppressedReason | None
     task_id: UUID | None

@@ -2,7 +2,7 @@
 
 from sqlmodel import SQLModel
 
-from models import agent, audit, ingestion, message, person, project, proposal, run, service, source, task
+from models import agent, audit, ingestion, message, person, project, proposal, run, service, source, task, vectors
 
 metadata = SQLModel.metadata
-modules = (agent, audit, ingestion, message, person, project, proposal, run, service, source, task)
+modules = (agent, audit, ingestion, message, person, project, proposal, run, service, source, task, vectors)

@@ -50,26 +50,26 @@ def is_new(found: Recollection) -> bool:
 )
 def test_what_says_the_same_of_the_same_messages_is_suppressed(fate: Fate, reason: str) -> None:
     found = of("Fix the login on Safari", earlier(fate=fate))
-    assert (found.suppressed, found.updates, found.type, found.score) == (reason, False, "exact_messages", 1.0)
+    assert (found.suppressed, found.recommends, found.type, found.score) == (reason, None, "exact_messages", 1.0)
     assert found.proposal_id == EARLIER
     assert found.task_id == (TASK if fate == "task" else None)
 
 
 @pytest.mark.parametrize(
-    ("fate", "title", "suppressed", "updates"),
+    ("fate", "title", "suppressed", "recommends"),
     [
-        ("task", "Fix the login on Safari and on Edge", None, True),
-        ("pending", "Fix the login on Safari and on Edge", None, False),
-        ("rejected", "Fix the login on Safari and on Edge", "rejected_before", False),
-        ("task", "fix the login on Safari.", "known_task", False),
-        ("pending", "fix the login on Safari.", "pending_elsewhere", False),
+        ("task", "Fix the login on Safari and on Edge", None, "update_existing"),
+        ("pending", "Fix the login on Safari and on Edge", None, "merge"),
+        ("rejected", "Fix the login on Safari and on Edge", "rejected_before", None),
+        ("task", "fix the login on Safari.", "known_task", None),
+        ("pending", "fix the login on Safari.", "pending_elsewhere", None),
     ],
 )
 def test_an_edited_message_may_add_to_what_came_of_it(
-    fate: Fate, title: str, suppressed: str | None, updates: bool
+    fate: Fate, title: str, suppressed: str | None, recommends: str | None
 ) -> None:
     found = of(title, earlier(fate=fate, edited=True))
-    assert (found.suppressed, found.updates, found.proposal_id) == (suppressed, updates, EARLIER)
+    assert (found.suppressed, found.recommends, found.proposal_id) == (suppressed, recommends, EARLIER)
 
 
 @pytest.mark.parametrize(
@@ -112,19 +112,22 @@ def test_the_same_words_twice_are_two_repeats() -> None:
 
 def test_news_of_a_task_is_an_update_of_it() -> None:
     found = of("Fix the login on Safari", earlier(fate="task", same=False, fresh=True))
-    assert (found.suppressed, found.updates, found.task_id) == (None, True, TASK)
+    assert (found.suppressed, found.recommends, found.task_id) == (None, "update_existing", TASK)
 
 
-def test_news_of_what_was_rejected_or_waits_is_for_a_person_who_sees_the_earlier_one() -> None:
-    for fate in ("rejected", "pending"):
-        found = of("Fix the login on Safari", earlier(fate=fate, same=False, fresh=True))
-        assert (found.suppressed, found.updates, found.proposal_id) == (None, False, EARLIER)
+@pytest.mark.parametrize(("fate", "recommends"), [("rejected", None), ("pending", "merge")])
+def test_news_of_what_was_rejected_or_waits_is_for_a_person_who_sees_the_earlier_one(
+    fate: Fate, recommends: str | None
+) -> None:
+    found = of("Fix the login on Safari", earlier(fate=fate, same=False, fresh=True))
+    assert (found.suppressed, found.recommends, found.proposal_id) == (None, recommends, EARLIER)
 
 
 def test_a_task_said_again_in_new_messages_is_an_update_of_it() -> None:
     known = earlier("Order a new coffee machine for the office", "task", shared=False, same=False, fresh=True)
     found = of("Office needs a new coffee machine", known)
-    assert (found.suppressed, found.updates, found.task_id, found.type) == (None, True, TASK, "semantic")
+    assert (found.suppressed, found.recommends, found.task_id) == (None, "update_existing", TASK)
+    assert found.type == "semantic"
     assert found.score is not None
     assert 0.65 <= found.score < 1
 

@@ -97,6 +97,12 @@ _RUNS = """
            'author ' || n % 50, CASE WHEN n % 2 = 0 THEN (SELECT id FROM project_configs WHERE name = 'project 2') END,
            timestamptz '2026-03-10T00:00:00Z' - n * interval '1 min', NULL
     FROM generate_series(1, 20000) AS n;
+    INSERT INTO task_vectors
+    SELECT id, title, (SELECT array_agg(random() + 0 * (n + d)) FROM generate_series(1, 384) AS d)::halfvec
+    FROM (SELECT *, row_number() OVER () AS n FROM tasks) AS task WHERE n <= 3000;
+    INSERT INTO proposal_vectors
+    SELECT id, proposed_title, (SELECT array_agg(random() + 0 * (n + d)) FROM generate_series(1, 384) AS d)::halfvec
+    FROM (SELECT *, row_number() OVER () AS n FROM task_proposals) AS proposal WHERE n <= 3000;
     UPDATE task_proposals SET task_id = task.id FROM tasks AS task
     WHERE task.title = 'Fix part ' || 1 + abs(hashtext(task_proposals.id::text)) % 20000
       AND task_proposals.status = 'approved' AND ordinal = 2;
@@ -200,6 +206,7 @@ async def large(stack: Servers) -> AsyncIterator[Large]:
 Act = Callable[[AsyncSession, Large], Awaitable[object]]
 RULES = rules_for("rules", ["part 17"])
 SINCE = START - timedelta(hours=3)
+VECTOR = [384**-0.5] * 384
 
 
 async def every(parts: AsyncIterator[object]) -> None:
@@ -376,9 +383,19 @@ FOUND: dict[str, tuple[Act, set[str]]] = {
         proposal_count(min_confidence=0.95),
         {"ix_task_proposals_confidence|ix_task_proposals_status"},
     ),
-    "what is remembered": (
-        lambda session, large: memory.remembered(session, large.run, [_new_proposal()]),
-        {"ix_task_proposals_evidence", "ix_task_proposals_title_trgm", "ix_tasks_text_trgm"},
+    "what is remembered of a small project": (
+        lambda session, large: memory.remembered(session, large.run, [_new_proposal()], [VECTOR]),
+        {"ix_task_proposals_evidence", "ix_task_proposals_project", "ix_tasks_project"},
+    ),
+    "what is remembered of no project": (
+        lambda session, large: memory.remembered(session, _of_none(large.run), [_new_proposal()], [VECTOR]),
+        {
+            "ix_task_proposals_evidence",
+            "ix_task_proposals_title_trgm",
+            "ix_tasks_text_trgm",
+            "ix_proposal_vectors_nearest",
+            "ix_task_vectors_nearest",
+        },
     ),
     "how many of a project": (proposal_count(**OF_PROJECT), {"ix_task_proposals_project"}),
     "the pending proposals of all": (
@@ -432,6 +449,11 @@ FOUND: dict[str, tuple[Act, set[str]]] = {
         {"ix_analysis_batches_unsettled"},
     ),
 }
+
+
+def _of_none(run: AnalysisRun) -> AnalysisRun:
+    """The same without its project."""
+    return AnalysisRun(**{**run.model_dump(), "project_config_id": None})
 
 
 def _new_proposal() -> TaskProposal:

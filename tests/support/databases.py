@@ -37,5 +37,6 @@ def settings_for(stack: Servers, dsn: str) -> Settings:
             "secret_key": "a secret of the tests",
             "allow_private_targets": True,
             "sweep_seconds": 0,
+            "embeddings": "off",
         }
     )

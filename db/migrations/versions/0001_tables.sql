@@ -497,7 +497,7 @@ CREATE TABLE sweep_findings (
     seen_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     repaired_at TIMESTAMP WITH TIME ZONE,
     PRIMARY KEY (kind, subject),
-    CONSTRAINT ck_sweep_findings_kind CHECK (kind IN ('no_workflow', 'needless_workflow', 'unknown_run', 'not_closed', 'counters_disagree')),
+    CONSTRAINT ck_sweep_findings_kind CHECK (kind IN ('no_workflow', 'needless_workflow', 'unknown_run', 'counters_disagree')),
     FOREIGN KEY(run_id) REFERENCES analysis_runs (id) ON DELETE CASCADE
 );
 CREATE INDEX ix_sweep_findings_repaired ON sweep_findings (repaired_at);
