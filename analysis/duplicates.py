@@ -14,7 +14,10 @@ from analysis.wording import Word
 SAME_WORDS = 0.5
 """How near titles are at least that differ in no word, to be the same."""
 SAME_AND_MORE = 0.7
-"""The same where one of them says more."""
+"""The same where one of them says more, for titles that have `ENOUGH` words in common."""
+SAME_AND_MUCH_MORE = 0.85
+"""The same where they have fewer: "install it" is not all that there is to install."""
+ENOUGH = 3
 POSSIBLE = 0.7
 """How near they are where both say something of their own, for a reviewer to be told."""
 
@@ -49,20 +52,22 @@ def compare(new: str, earlier: str, nearness: float) -> Comparison:
     added, missing = _without(added, missing, wording.synonyms), _without(missing, added, wording.synonyms)
     if _problem_and_cure(added, missing) or _problem_and_cure(missing, added):
         added = missing = []
+    shared = min(len(first) - len(added), len(second) - len(missing))
     return Comparison(
-        _verdict(bool(added), bool(missing), nearness) if not conflicts else "different",
+        "different" if conflicts else _verdict(bool(added), bool(missing), shared, nearness),
         tuple(word.text for word in added),
         tuple(word.text for word in missing),
         conflicts,
     )
 
 
-def _verdict(more: bool, less: bool, nearness: float) -> Verdict:
-    if more and less:
-        return "possible" if nearness >= POSSIBLE else "different"
-    if nearness >= (SAME_AND_MORE if more or less else SAME_WORDS):
+def _verdict(more: bool, less: bool, shared: int, nearness: float) -> Verdict:
+    if not more and not less:
+        return "same" if nearness >= SAME_WORDS else "different"
+    enough = SAME_AND_MORE if shared >= ENOUGH else SAME_AND_MUCH_MORE
+    if nearness >= enough and not (more and less):
         return "same"
-    return "different"
+    return "possible" if nearness >= POSSIBLE else "different"
 
 
 def _conflicts(

@@ -4,21 +4,34 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from operator import mul
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause, Uuid, bindparam, text
+from sqlalchemy import ColumnElement, Select, func, null
+from sqlalchemy import select as columns
+from sqlalchemy.orm import Mapped
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from analysis.memory import Fate, Remembered
 from db import evidence
-from db.vectors import Vector, written
+from db.vectors import Vector
 from models.message import Message
 from models.proposal import TaskProposal
 from models.run import AnalysisRun
+from models.task import Task
+from models.vectors import ProposalVector, TaskVector
 
+_Rows = Select[*tuple[Any, ...]]
+_OF_PROPOSAL: tuple[Any, ...] = (
+    TaskProposal.id,
+    TaskProposal.proposed_title,
+    TaskProposal.status,
+    TaskProposal.reject_reason,
+)
+_OF_TASK: tuple[Any, ...] = (Task.id, Task.title)
 RESEMBLING = 20
-"""How many proposals, and how many tasks, are looked at for the words of a title, and as many for its meaning."""
+"""How many proposals, and how many tasks, with a title like a new one's are looked at."""
 
 
 async def remembered(
@@ -73,76 +86,56 @@ async def _messages(session: AsyncSession, ids: set[UUID]) -> dict[UUID, Message
     return {row.id: row for row in rows}
 
 
-# The likest titles by their words, in any language, of other runs, and the nearest ones by their meaning, of this run
-# too. In one run thousands of titles may be alike, and to look for words in them takes as long as there are of them.
-_PROPOSALS_LIKE = """
-    SELECT proposal.id, proposed_title AS title, status, task_id, reject_reason,
-           1 - (known.vector <=> CAST(CAST(:vector AS text) AS halfvec)) AS nearness
-    FROM task_proposals AS proposal
-    LEFT JOIN proposal_vectors AS known ON known.proposal_id = proposal.id AND known.title = proposed_title
-    WHERE proposal.id IN (
-        (SELECT id FROM task_proposals
-         WHERE proposed_title % :title AND run_id <> :run AND status IN ('pending', 'rejected')
-           AND project_config_id {of_project}
-         ORDER BY similarity(proposed_title, :title) DESC, id LIMIT :limit)
-        UNION ALL
-        (SELECT proposal_id FROM proposal_vectors JOIN task_proposals ON id = proposal_id
-         WHERE status IN ('pending', 'rejected') AND project_config_id {of_project}
-         ORDER BY vector <=> CAST(CAST(:vector AS text) AS halfvec) LIMIT :limit)
-    ) AND status IN ('pending', 'rejected')
-    ORDER BY proposal.id
-"""
-_TASKS_LIKE = """
-    SELECT task.id, task.title, 1 - (known.vector <=> CAST(CAST(:vector AS text) AS halfvec)) AS nearness
-    FROM tasks AS task LEFT JOIN task_vectors AS known ON known.task_id = task.id AND known.title = task.title
-    WHERE task.id IN (
-        (SELECT id FROM tasks
-         WHERE title % :title AND status <> 'withdrawn'
-           AND project_config_id {of_project}
-         ORDER BY similarity(title, :title) DESC, id LIMIT :limit)
-        UNION ALL
-        (SELECT task_id FROM task_vectors JOIN tasks ON id = task_id
-         WHERE status <> 'withdrawn' AND project_config_id {of_project}
-         ORDER BY vector <=> CAST(CAST(:vector AS text) AS halfvec) LIMIT :limit)
-    ) AND task.status <> 'withdrawn'
-    ORDER BY task.id
-"""
-
-
-def _of_project(query: str, project_id: UUID | None) -> TextClause:
-    """The query for the project, or for what is of none, each in a form that an index can serve."""
-    if project_id is None:
-        return text(query.format(of_project="IS NULL"))
-    return text(query.format(of_project="= :project")).bindparams(bindparam("project", project_id, type_=Uuid))
-
-
 async def _resembling(
     session: AsyncSession, run: AnalysisRun, title: str, vector: Vector | None, known: set[UUID | None]
 ) -> list[Remembered]:
-    """Tasks, and proposals that are pending or turned down, of the same project with a title like this one. `known` are
-    left out."""
-    values = {
-        "title": title,
-        "vector": None if vector is None else written(vector),
-        "limit": RESEMBLING,
-    }
-    like = _of_project(_PROPOSALS_LIKE, run.project_config_id)
-    proposals = (await session.execute(like, {**values, "run": run.id})).all()
-    tasks = (await session.execute(_of_project(_TASKS_LIKE, run.project_config_id), values)).all()
+    """Tasks, and proposals that are pending or turned down, of the same project with a title like this one, the likest
+    first. `known` are left out."""
+    proposal, task = col(TaskProposal.proposed_title), col(Task.title)
+    proposals = columns(*_OF_PROPOSAL).where(
+        col(TaskProposal.status).in_(("pending", "rejected")), _of_project(col(TaskProposal.project_config_id), run)
+    )
+    tasks = columns(*_OF_TASK).where(col(Task.status) != "withdrawn", _of_project(col(Task.project_config_id), run))
+    if vector is None:
+        # To look for words takes as long as there are titles with some of them, and in one run thousands may be alike.
+        proposals = _likest_words(proposals.where(col(TaskProposal.run_id) != run.id), proposal, title)
+        tasks = _likest_words(tasks, task, title)
+    else:
+        proposals = _nearest(proposals.join(ProposalVector), col(ProposalVector.vector), vector)
+        tasks = _nearest(tasks.join(TaskVector), col(TaskVector.vector), vector)
     return [
         *(
             Remembered(
-                row.title,
+                row.proposed_title,
                 "pending" if row.status == "pending" else "rejected",
                 proposal_id=row.id,
                 reject_reason=row.reject_reason,
                 nearness=row.nearness,
             )
-            for row in proposals
+            for row in (await session.execute(proposals)).all()
             if row.id not in known
         ),
-        *(Remembered(row.title, "task", task_id=row.id, nearness=row.nearness) for row in tasks),
+        *(
+            Remembered(row.title, "task", task_id=row.id, nearness=row.nearness)
+            for row in (await session.execute(tasks)).all()
+        ),
     ]
+
+
+def _of_project(column: Mapped[UUID | None], run: AnalysisRun) -> ColumnElement[bool]:
+    """In a form that an index can serve."""
+    project_id = run.project_config_id
+    return column.is_(None) if project_id is None else column == project_id
+
+
+def _likest_words(query: _Rows, title: Mapped[str], new: str) -> _Rows:
+    alike = query.add_columns(null().label("nearness")).where(title.op("%")(new))
+    return alike.order_by(func.similarity(title, new).desc()).limit(RESEMBLING)
+
+
+def _nearest(query: _Rows, known: Any, vector: Vector) -> _Rows:
+    distance = known.cosine_distance(vector)
+    return query.add_columns((1 - distance).label("nearness")).order_by(distance).limit(RESEMBLING)
 
 
 def _before_it(found: Sequence[TaskProposal], vectors: Sequence[Vector], at: int) -> list[Remembered]:

@@ -387,15 +387,13 @@ FOUND: dict[str, tuple[Act, set[str]]] = {
         lambda session, large: memory.remembered(session, large.run, [_new_proposal()], [VECTOR]),
         {"ix_task_proposals_evidence", "ix_task_proposals_project", "ix_tasks_project"},
     ),
-    "what is remembered of no project": (
+    "what is remembered of its meaning": (
         lambda session, large: memory.remembered(session, _of_none(large.run), [_new_proposal()], [VECTOR]),
-        {
-            "ix_task_proposals_evidence",
-            "ix_task_proposals_title_trgm",
-            "ix_tasks_text_trgm",
-            "ix_proposal_vectors_nearest",
-            "ix_task_vectors_nearest",
-        },
+        {"ix_task_proposals_evidence", "ix_proposal_vectors_nearest", "ix_task_vectors_nearest"},
+    ),
+    "what is remembered of its words": (
+        lambda session, large: memory.remembered(session, _of_none(large.run), [_new_proposal()], []),
+        {"ix_task_proposals_evidence", "ix_task_proposals_title_trgm", "ix_tasks_text_trgm"},
     ),
     "how many of a project": (proposal_count(**OF_PROJECT), {"ix_task_proposals_project"}),
     "the pending proposals of all": (
