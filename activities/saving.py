@@ -5,18 +5,12 @@ from collections.abc import Sequence
 from temporalio import activity
 
 from activities.attempts import step
+from activities.findings import Finding, read
 from activities.resources import Resources
 from analysis.memory import Recollection, recall
 from analysis.prefilter import matched_keywords
-from analysis.prompts import refs_of
-from analysis.proposals import AnswerInvalidError, ProposalDraft, parse_answer
-from db import answers, batches, decisions, memory, proposals, runs
-from db import vectors as title_vectors
-from db.vectors import Vector
-from errors import Conflict
-from llm.embeddings import embed
+from db import batches, decisions, memory, proposals, runs, vectors
 from logs import logger
-from models.conversation import ChatMessage
 from models.proposal import TaskProposal
 from models.run import AnalysisBatch, AnalysisRun
 from workflows import contract
@@ -33,16 +27,15 @@ class SavingActivities:
     @step
     async def save_proposals(self, ref: contract.BatchRef) -> contract.BatchSettled:
         """Store the proposals of the batch's answer, settle the batch, count and tell: all of it or nothing."""
-        drafts, messages = await self._answered(ref)
-        vectors = await embed([draft.title for draft in drafts]) if self._settings.embeddings == "local" else []
+        findings = await read(self._database, ref, measuring=self._settings.embeddings == "local")
         async with self._database.transaction() as session, runs.holding(session, ref.run_id) as held:
             settling = await batches.lock_unsettled(held, ref.batch_no)
-            found = [] if settling is None else await _found(held, settling, drafts, messages, vectors)
+            found = [] if settling is None else await _found(held, settling, findings)
             count = sum(proposal.status == "pending" for proposal, _ in found)
             if settling is not None:
                 proposals.add(session, [proposal for proposal, _ in found])
                 await batches.settle(held, settling, proposals=count, suppressed=len(found) - count)
-                await title_vectors.store(session, [proposal for proposal, _ in found], vectors)
+                await vectors.store(session, [proposal for proposal, _ in found], [one.vector for one in findings])
                 for proposal, known in found:
                     if _approves_itself(held.run, proposal, known.nearest):
                         await decisions.approve_found(held, proposal)
@@ -50,17 +43,6 @@ class SavingActivities:
         if settled.counted:
             _tell_saved(ref, count)
         return settled
-
-    async def _answered(self, ref: contract.BatchRef) -> tuple[list[ProposalDraft], list[ChatMessage]]:
-        """What the model found in the batch, and the messages that it was shown."""
-        async with self._database.transaction() as session:
-            run = await runs.get(session, ref.run_id)
-            batch = await batches.get(session, ref.run_id, ref.batch_no)
-            answer = await answers.stored(session, batch.fingerprint or "")
-            if answer is None:
-                raise Conflict("answer_missing", "The batch has no stored answer.")
-            messages = await batches.messages(session, batch.message_ids)
-            return _drafts(answer.raw_answer, messages, float(run.options.get("min_confidence", 0))), messages
 
     @activity.defn(name="fail_batch")
     @step
@@ -73,30 +55,14 @@ class SavingActivities:
             return _settled(held.run, settling, 0)
 
 
-def _drafts(raw_answer: str, messages: list[ChatMessage], min_confidence: float) -> list[ProposalDraft]:
-    try:
-        drafts = parse_answer(raw_answer, refs_of(messages), messages)
-    except AnswerInvalidError as invalid:
-        raise Conflict("answer_invalid", "The stored answer does not fit the present schema.") from invalid
-    return [draft for draft in drafts if draft.confidence >= min_confidence]
-
-
 async def _found(
-    held: runs.LockedRun,
-    batch: AnalysisBatch,
-    drafts: Sequence[ProposalDraft],
-    messages: Sequence[ChatMessage],
-    vectors: Sequence[Vector],
+    held: runs.LockedRun, batch: AnalysisBatch, findings: Sequence[Finding]
 ) -> list[tuple[TaskProposal, Recollection]]:
-    """The rows of the drafts, each with what earlier runs know of it."""
-    texts = {message.id: message.text for message in messages}
-    rows = [
-        _row(held.run, batch, ordinal, draft, " ".join(texts[i] for i in draft.source_message_ids))
-        for ordinal, draft in enumerate(drafts, 1)
-    ]
+    """The rows of the findings, each with what is known of it already."""
+    rows = [_row(held.run, batch, ordinal, finding) for ordinal, finding in enumerate(findings, 1)]
     if not rows:
         return []
-    known = await memory.remembered(held.session, held.run, rows, vectors)
+    known = await memory.remembered(held.session, held.run, rows, [finding.vector for finding in findings])
     found = list(zip(rows, recall([row.proposed_title for row in rows], known), strict=True))
     for proposal, recollection in found:
         _remind(proposal, recollection)
@@ -127,9 +93,10 @@ def _approves_itself(run: AnalysisRun, proposal: TaskProposal, nearest: float) -
     )
 
 
-def _row(run: AnalysisRun, batch: AnalysisBatch, ordinal: int, draft: ProposalDraft, evidence: str) -> TaskProposal:
-    snapshot = run.config_snapshot
-    keywords = (snapshot.get("project") or {}).get("keywords", [])
+def _row(run: AnalysisRun, batch: AnalysisBatch, ordinal: int, finding: Finding) -> TaskProposal:
+    snapshot, draft, project = run.config_snapshot, finding.draft, finding.project
+    own = snapshot.get("project")
+    keywords = project.keywords if own is None else matched_keywords(own["keywords"], finding.said)
     return TaskProposal(
         run_id=run.id,
         batch_no=batch.batch_no,
@@ -149,7 +116,9 @@ def _row(run: AnalysisRun, batch: AnalysisBatch, ordinal: int, draft: ProposalDr
         message_count=draft.message_count,
         time_span_seconds=draft.time_span_seconds,
         project_config_id=run.project_config_id,
-        project_keywords_matched=matched_keywords(keywords, evidence),
+        proposed_project_id=project.project_id,
+        project_classification_confidence=project.confidence,
+        project_keywords_matched=list(keywords),
         model=batch.model or snapshot["agent"]["model_name"],
         prompt_version=snapshot["prompt_version"],
     )

@@ -1,4 +1,4 @@
-"""`gleaner eval`: how good a model's proposals are, on labelled conversations by whole runs; and duplicates."""
+"""`gleaner eval`: how good a model's proposals are, on labelled conversations by whole runs."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from db.defaults import ensure_offline_assignment
 from db.engine import Database
 from db.migrate import upgrade
 from devstack.stack import PartCommand, Stack, StackConfig, run_stack
-from evaluation import pairs
+from evaluation import pairs, project_cases
 from evaluation.figures import Made, Report, count, report
 from evaluation.rendering import compared, rendered
 from evaluation.talks import talks, window
@@ -75,6 +75,11 @@ def evaluate(
 def evaluate_duplicates() -> None:
     """Judge labelled pairs of titles, and say how well duplicates are told from tasks that only look like them."""
     console.say(pairs.rendered(asyncio.run(pairs.judged(pairs.pairs()))))
+
+
+def evaluate_projects() -> None:
+    """Tell the projects of labelled proposals, and say how often that is right."""
+    console.say(project_cases.rendered(asyncio.run(project_cases.told(project_cases.cases()))))
 
 
 def _figures_of(path: Path) -> list[dict[str, Any]]:

@@ -35,16 +35,15 @@ RESEMBLING = 20
 
 
 async def remembered(
-    session: AsyncSession, run: AnalysisRun, found: Sequence[TaskProposal], vectors: Sequence[Vector]
+    session: AsyncSession, run: AnalysisRun, found: Sequence[TaskProposal], vectors: Sequence[Vector | None]
 ) -> list[list[Remembered]]:
     """For each new proposal of a batch what other runs of its project found in its messages, and what resembles its
-    title: tasks, proposals of any run, and those before it. `vectors` are those of the titles, or none at all."""
+    title: tasks, proposals of any run, and those before it. `vectors` are those of the titles, None where unknown."""
     on_messages = await _on_messages(session, run, found)
     known = []
     for at, new in enumerate(found):
         seen = {one.proposal_id for one in on_messages[at]}
-        vector = vectors[at] if vectors else None
-        like = await _resembling(session, run, new.proposed_title, vector, seen)
+        like = await _resembling(session, run, new.proposed_title, vectors[at], seen)
         known.append([*on_messages[at], *like, *_before_it(found, vectors, at)])
     return known
 
@@ -138,17 +137,16 @@ def _nearest(query: _Rows, known: Any, vector: Vector) -> _Rows:
     return query.add_columns((1 - distance).label("nearness")).order_by(distance).limit(RESEMBLING)
 
 
-def _before_it(found: Sequence[TaskProposal], vectors: Sequence[Vector], at: int) -> list[Remembered]:
+def _before_it(found: Sequence[TaskProposal], vectors: Sequence[Vector | None], at: int) -> list[Remembered]:
     """The new proposals of the same batch that come before this one."""
     return [
-        Remembered(
-            one.proposed_title,
-            "pending",
-            proposal_id=one.id,
-            nearness=sum(map(mul, vectors[at], vectors[before])) if vectors else None,
-        )
+        Remembered(one.proposed_title, "pending", proposal_id=one.id, nearness=_nearness(vectors[at], vectors[before]))
         for before, one in enumerate(found[:at])
     ]
+
+
+def _nearness(one: Vector | None, other: Vector | None) -> float | None:
+    return None if one is None or other is None else sum(map(mul, one, other))
 
 
 async def _last(session: AsyncSession, proposal: TaskProposal) -> TaskProposal:

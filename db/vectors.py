@@ -25,12 +25,12 @@ class Titled:
     title: str
 
 
-async def store(session: AsyncSession, found: Sequence[TaskProposal], vectors: Sequence[Vector]) -> None:
-    """Keep the vectors of new proposals that a later one may be like. Their rows are written."""
+async def store(session: AsyncSession, found: Sequence[TaskProposal], measured: Sequence[Vector | None]) -> None:
+    """Keep the vectors of new proposals that a later one may be like; None is one that wasn't measured."""
     rows = [
         {"proposal_id": proposal.id, "title": proposal.proposed_title, "vector": vector}
-        for proposal, vector in zip(found, vectors, strict=False)
-        if proposal.status != "suppressed"
+        for proposal, vector in zip(found, measured, strict=True)
+        if vector is not None and proposal.status != "suppressed"
     ]
     if rows:
         await session.flush()

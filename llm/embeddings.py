@@ -8,7 +8,7 @@ letters.
 import asyncio
 import threading
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +31,17 @@ async def embed(titles: Sequence[str]) -> list[list[float]]:
     """A vector of length 1 for each title. The first call loads the model, which takes 0.2 s and 160 MB. The work is a
     thread's, so that the event loop goes on."""
     return await asyncio.to_thread(_embed, titles) if titles else []
+
+
+async def embed_kept(texts: Sequence[str]) -> list[list[float]]:
+    """The same for texts that come again and again."""
+    return await asyncio.to_thread(lambda: [list(_kept(text)) for text in texts]) if texts else []
+
+
+@lru_cache(maxsize=1024)
+def _kept(text: str) -> tuple[float, ...]:
+    [vector] = _embed([text])
+    return tuple(vector)
 
 
 def _embed(titles: Sequence[str]) -> list[list[float]]:

@@ -48,6 +48,7 @@ class ProposalView(BaseModel):
     message_count: int
     time_span_seconds: int
     project_config_id: UUID | None
+    proposed_project_id: UUID | None
     project_classification_confidence: float | None
     project_keywords_matched: list[str]
     similar_task_id: UUID | None

@@ -392,7 +392,7 @@ FOUND: dict[str, tuple[Act, set[str]]] = {
         {"ix_task_proposals_evidence", "ix_proposal_vectors_nearest", "ix_task_vectors_nearest"},
     ),
     "what is remembered of its words": (
-        lambda session, large: memory.remembered(session, _of_none(large.run), [_new_proposal()], []),
+        lambda session, large: memory.remembered(session, _of_none(large.run), [_new_proposal()], [None]),
         {"ix_task_proposals_evidence", "ix_task_proposals_title_trgm", "ix_tasks_text_trgm"},
     ),
     "how many of a project": (proposal_count(**OF_PROJECT), {"ix_task_proposals_project"}),

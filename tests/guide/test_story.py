@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 import websockets
 
+from tests.guide.runs import offline_assignment
 from tests.support.service import Service
 
 WINDOW = {"time_window_start": "2025-10-09T00:00:00Z", "time_window_end": "2025-10-10T23:59:59Z"}
@@ -50,7 +51,7 @@ async def story(service: Service) -> Story:
     ]
     stored = await service.post("/messages", {"messages": messages})
     assert (stored["inserted"], stored["rejected"]) == (len(LINES), [])
-    assignment = (await service.get("/assignments"))["items"][0]["id"]
+    assignment = await offline_assignment(service)
     told = Story()
     async with websockets.connect(service.socket_url, proxy=None) as socket:
         body = {**WINDOW, "agent_assignment_id": assignment, "trigger_type": "manual"}

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from tests.guide.runs import offline_assignment
 from tests.guide.stand_in import stand_in_assignment
 from tests.support.model_server import ModelServer
 from tests.support.service import ROOT, Service, output_of, serving
@@ -104,7 +105,7 @@ async def test_the_meeting_log_and_the_docker_log_are_analysed_whole(tmp_path: P
         docker = await _import(service, DOCKER_LOG, "docker")
         assert meeting["read"] == 1200
         assert docker["read"] == 28586
-        assignment = (await service.get("/assignments"))["items"][0]["id"]
+        assignment = await offline_assignment(service)
         for start, end in (("2010-11-08", "2010-11-10"), ("2015-01-01", "2020-01-01")):
             body = {
                 "time_window_start": f"{start}T00:00:00Z",

@@ -108,8 +108,8 @@ _WAITING = """
 _NEXT = """
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "next"
+down_revision = "{present}"
 
 
 def upgrade() -> None:
@@ -124,7 +124,7 @@ def next_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The migrations with one more, as a later version would bring it."""
     folder = tmp_path / "migrations"
     shutil.copytree(migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0002_next.py").write_text(_NEXT)
+    (folder / "versions" / "next.py").write_text(_NEXT.format(present=migrate.expected_version()))
     monkeypatch.setattr(migrate, "MIGRATIONS", folder)
 
 
@@ -141,7 +141,7 @@ async def test_a_migration_under_runs_at_work_disturbs_none(
         await operator.until(run_id, "completed")
     assert (await operator.check_books(run_id)).batches_completed == 20
     async with operator.database.transaction() as session:
-        assert await session.scalar(text("SELECT version_num FROM alembic_version")) == "0002"
+        assert await session.scalar(text("SELECT version_num FROM alembic_version")) == "next"
 
 
 @pytest.mark.usefixtures("next_schema")
@@ -161,7 +161,7 @@ async def test_a_migration_waits_for_a_long_transaction_without_holding_up_other
     await long.close()
     await migrating
     async with operator.database.transaction() as session:
-        assert await session.scalar(text("SELECT version_num FROM alembic_version")) == "0002"
+        assert await session.scalar(text("SELECT version_num FROM alembic_version")) == "next"
 
 
 @pytest.mark.usefixtures("next_schema")
@@ -177,4 +177,4 @@ async def test_a_migration_that_deadlocks_with_a_run_is_tried_again(operator: Op
     await other.close()
     await migrating
     async with operator.database.transaction() as session:
-        assert await session.scalar(text("SELECT version_num FROM alembic_version")) == "0002"
+        assert await session.scalar(text("SELECT version_num FROM alembic_version")) == "next"
