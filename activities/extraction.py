@@ -13,6 +13,7 @@ from activities.asking import Asking, BudgetSpentError
 from activities.attempts import beating, step
 from activities.questions import Question, read_question
 from activities.resources import Resources
+from activities.saving import save_batch
 from analysis.proposals import AnswerInvalidError, parse_answer
 from analysis.verdicts import PROVIDER_WIDE, judge
 from db import answers, batches, limiter, runs
@@ -38,7 +39,7 @@ class ExtractionActivities:
     @step
     async def extract_proposals(self, ref: contract.BatchRef) -> contract.Extracted:
         """See `contract.Extracted`; where another attempt may help, a retryable error."""
-        return await _outliving_the_server(self._attempt(ref))
+        return await _outliving_the_server(self._attempt_and_save(ref))
 
     @activity.defn(name="probe_provider")
     @step
@@ -57,6 +58,17 @@ class ExtractionActivities:
                 code = None if extracted.error is None else extracted.error.code
                 await held.record("provider_probed", {"run_id": str(ref.run_id), "up": up, "code": code})
         return contract.Probed(up=up)
+
+    async def _attempt_and_save(self, ref: contract.BatchRef) -> contract.Extracted:
+        """One attempt, and its answer saved at once. What goes wrong with that is left to the step that saves alone and
+        is tried again until it is done: the answer is paid for and stored."""
+        extracted = await self._attempt(ref)
+        if extracted.outcome == "answered":
+            try:
+                extracted.settled = await save_batch(self._resources, ref)
+            except Exception as error:
+                _log.warning("An answer waits to be saved", batch_no=ref.batch_no, error=type(error).__name__)
+        return extracted
 
     async def _attempt(self, ref: contract.BatchRef, *, probing: bool = False) -> contract.Extracted:
         asking = Asking(self._resources, ref, holder=new_id(), probing=probing)

@@ -20,29 +20,14 @@ _log = logger("gleaner.worker")
 
 class SavingActivities:
     def __init__(self, resources: Resources) -> None:
+        self._resources = resources
         self._database = resources.database
-        self._settings = resources.settings
 
     @activity.defn(name="save_proposals")
     @step
     async def save_proposals(self, ref: contract.BatchRef) -> contract.BatchSettled:
-        """Store the proposals of the batch's answer, settle the batch, count and tell: all of it or nothing."""
-        findings = await read(self._database, ref, measuring=self._settings.embeddings == "local")
-        async with self._database.transaction() as session, runs.holding(session, ref.run_id) as held:
-            settling = await batches.lock_unsettled(held, ref.batch_no)
-            found = [] if settling is None else await _found(held, settling, findings)
-            count = sum(proposal.status == "pending" for proposal, _ in found)
-            if settling is not None:
-                proposals.add(session, [proposal for proposal, _ in found])
-                await batches.settle(held, settling, proposals=count, suppressed=len(found) - count)
-                await vectors.store(session, [proposal for proposal, _ in found], [one.vector for one in findings])
-                for proposal, known in found:
-                    if _approves_itself(held.run, proposal, known.nearest):
-                        await decisions.approve_found(held, proposal)
-            settled = _settled(held.run, settling, count)
-        if settled.counted:
-            _tell_saved(ref, count)
-        return settled
+        """See `save_batch`."""
+        return await save_batch(self._resources, ref)
 
     @activity.defn(name="fail_batch")
     @step
@@ -53,6 +38,27 @@ class SavingActivities:
             if settling is not None:
                 await batches.settle(held, settling, error=settling.error or failure.error)
             return _settled(held.run, settling, 0)
+
+
+async def save_batch(resources: Resources, ref: contract.BatchRef) -> contract.BatchSettled:
+    """Store the proposals of the batch's answer, settle the batch, count and tell: all of it or nothing."""
+    database = resources.database
+    findings = await read(database, ref, measuring=resources.settings.embeddings == "local")
+    async with database.transaction() as session, runs.holding(session, ref.run_id) as held:
+        settling = await batches.lock_unsettled(held, ref.batch_no)
+        found = [] if settling is None else await _found(held, settling, findings)
+        count = sum(proposal.status == "pending" for proposal, _ in found)
+        if settling is not None:
+            proposals.add(session, [proposal for proposal, _ in found])
+            await batches.settle(held, settling, proposals=count, suppressed=len(found) - count)
+            await vectors.store(session, [proposal for proposal, _ in found], [one.vector for one in findings])
+            for proposal, known in found:
+                if _approves_itself(held.run, proposal, known.nearest):
+                    await decisions.approve_found(held, proposal)
+        settled = _settled(held.run, settling, count)
+    if settled.counted:
+        _tell_saved(ref, count)
+    return settled
 
 
 async def _found(

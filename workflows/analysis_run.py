@@ -188,7 +188,8 @@ class AnalysisRun:
             if extracted.outcome != "answered":
                 self._put_back(batch.batch_no, extracted)
                 return
-            settled = await steps.save_proposals(batch, self._total)
+            # Saved with the answer, which costs no second activity. What stood in the way of that is waited out here.
+            settled = extracted.settled or await steps.save_proposals(batch, self._total)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise

@@ -119,16 +119,27 @@ class BatchRef(BaseModel):
     batch_no: int
 
 
+class BatchSettled(BaseModel):
+    """Where the run stands after a batch. `counted` is false when the batch had been settled before."""
+
+    counted: bool = True
+    proposals: int = 0
+    proposals_pending: int = 0
+    batches_failed: int = 0
+
+
 class Extracted(BaseModel):
     """What an attempt at a batch came to.
 
-    `answered`: an answer is stored. `not_called`: the run isn't running, nothing was asked. `provider_down`: the
-    provider that worked is gone, the run should pause. `hopeless`: waiting can't help, the run should fail. `too_long`:
-    the model can't take the batch whole. `budget`: the call could pass the run's budget.
+    `answered`: an answer is stored; where what it holds is saved too, `settled` says so. `not_called`: the run isn't
+    running, nothing was asked. `provider_down`: the provider that worked is gone, the run should pause. `hopeless`:
+    waiting can't help, the run should fail. `too_long`: the model can't take the batch whole. `budget`: the call could
+    pass the run's budget.
     """
 
     outcome: Literal["answered", "not_called", "provider_down", "hopeless", "too_long", "budget"]
     error: ErrorInfo | None = None
+    settled: BatchSettled | None = None
 
 
 class BatchSplit(BaseModel):
@@ -148,15 +159,6 @@ class BatchFailure(BaseModel):
     run_id: UUID
     batch_no: int
     error: str
-
-
-class BatchSettled(BaseModel):
-    """Where the run stands after a batch. `counted` is false when the batch had been settled before."""
-
-    counted: bool = True
-    proposals: int = 0
-    proposals_pending: int = 0
-    batches_failed: int = 0
 
 
 class RunCommand(BaseModel):
