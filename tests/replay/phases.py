@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from uuid import UUID
 
+from sqlalchemy import text
 from temporalio.client import WorkflowExecutionStatus, WorkflowHistory, WorkflowUpdateFailedError
 
 from api.temporal_gateway import TemporalGateway
@@ -26,6 +27,19 @@ PHASES: dict[str, Phase] = {}
 
 HANGING = Rule("hang", text="number 25")
 """The third batch's call doesn't end."""
+
+
+_FIRST_SAVE_FAILS = (
+    "CREATE SEQUENCE saves",
+    """
+    CREATE FUNCTION fail_the_first_save() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF nextval('saves') = 1 THEN RAISE EXCEPTION 'not now'; END IF;
+        RETURN NEW;
+    END $$
+    """,
+    "CREATE TRIGGER not_at_once BEFORE INSERT ON task_proposals FOR EACH ROW EXECUTE FUNCTION fail_the_first_save()",
+)
 
 
 def _phase(play: Phase) -> Phase:
@@ -138,6 +152,17 @@ async def batch_split(scene: Scene) -> WorkflowHistory:
 async def batch_failed(scene: Scene) -> WorkflowHistory:
     async with scene.worker():
         run_id = await _completed_run(scene, 2, Rule("invalid_json", text="number 15"))
+        return (await scene.quiet(run_id, executions=2))[0]
+
+
+@_phase
+async def saved_apart(scene: Scene) -> WorkflowHistory:
+    """An answer that couldn't be saved where it came, and was by the step that saves alone."""
+    async with scene.operator.database.transaction() as session:
+        for statement in _FIRST_SAVE_FAILS:
+            await session.execute(text(statement))
+    async with scene.worker():
+        run_id = await _completed_run(scene, 2)
         return (await scene.quiet(run_id, executions=2))[0]
 
 
