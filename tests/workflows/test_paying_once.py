@@ -101,6 +101,32 @@ async def test_a_new_version_of_the_prompt_is_another_question(
 async def test_a_save_that_fails_is_tried_again_without_a_call(
     operator: Operator, model: ModelServer, assignment: UUID
 ) -> None:
+    await _refuse_saves(operator)
+    run_id = await operator.started_run(assignment)
+    await until(lambda: operator.run(run_id), lambda run: run.llm_requests == BATCHES)
+    assert (await operator.run(run_id)).batches_completed == 0
+    await _allow_saves(operator)
+    await operator.until(run_id, "completed")
+    assert (await operator.check_books(run_id)).batches_completed == BATCHES
+    assert model.stats().calls == BATCHES
+
+
+async def test_a_worker_that_stops_between_answer_and_save_costs_no_call(
+    operator: Operator, model: ModelServer, assignment: UUID, settings: Settings
+) -> None:
+    await _refuse_saves(operator)
+    async with working(settings):
+        run_id = await operator.started_run(assignment, concurrency=BATCHES)
+        await until(lambda: operator.run(run_id), lambda run: run.llm_requests == BATCHES)
+    await _allow_saves(operator)
+    assert (await operator.run(run_id)).batches_completed == 0
+    async with working(settings):
+        await operator.until(run_id, "completed")
+    assert (await operator.check_books(run_id)).batches_completed == BATCHES
+    assert model.stats().calls == BATCHES
+
+
+async def _refuse_saves(operator: Operator) -> None:
     await _execute(
         operator,
         """
@@ -111,34 +137,10 @@ async def test_a_save_that_fails_is_tried_again_without_a_call(
     await _execute(
         operator, "CREATE TRIGGER refuse BEFORE INSERT ON task_proposals FOR EACH ROW EXECUTE FUNCTION refuse()"
     )
-    run_id = await operator.started_run(assignment)
-    await until(lambda: operator.run(run_id), lambda run: run.llm_requests == BATCHES)
-    assert (await operator.run(run_id)).batches_completed == 0
+
+
+async def _allow_saves(operator: Operator) -> None:
     await _execute(operator, "DROP TRIGGER refuse ON task_proposals")
-    await operator.until(run_id, "completed")
-    assert (await operator.check_books(run_id)).batches_completed == BATCHES
-    assert model.stats().calls == BATCHES
-
-
-async def test_a_worker_that_stops_between_answer_and_save_costs_no_call(
-    operator: Operator, model: ModelServer, assignment: UUID, settings: Settings
-) -> None:
-    # The model's worker answers; nobody serves the queue of the saves.
-    async with working(settings):
-        run_id = await operator.started_run(assignment, concurrency=BATCHES)
-        model.script(latency=0.5)
-        await until(lambda: _in_flight(model), lambda calls: calls == BATCHES)
-        asked = settings.model_copy(update={"worker_roles": ["model"]})
-    async with working(asked):
-        await until(lambda: operator.run(run_id), lambda run: run.llm_requests == BATCHES)
-    async with working(settings):
-        await operator.until(run_id, "completed")
-    assert (await operator.check_books(run_id)).batches_completed == BATCHES
-    assert model.stats().calls == BATCHES
-
-
-async def _in_flight(model: ModelServer) -> int:
-    return model.stats().in_flight
 
 
 @pytest.mark.usefixtures("worker")
