@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from typing import Any
 
+import uvloop
 from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
@@ -193,7 +194,7 @@ class _Heart:
 def main(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT, and then at most `worker_shutdown_seconds` and LAST_SECONDS more; a second signal
     ends the process at once."""
-    asyncio.run(_until_told(settings))
+    uvloop.run(_until_told(settings))
 
 
 async def _until_told(settings: Settings) -> None:
