@@ -31,7 +31,7 @@ _ADVICE: dict[Fate, Recommendation] = {"task": "update_existing", "pending": "me
 
 @dataclass(frozen=True)
 class Remembered:
-    """An earlier proposal of another run, or a task, as one new proposal sees it.
+    """An earlier proposal, or a task, as one new proposal sees it. `own`: it is of the same run.
 
     `shared`: both rest on a message, `same`: on exactly the same ones. `fresh`: the new one rests on a message that the
     earlier run hadn't in its hands; `edited`: on one that it had with other words. `nearness` of what the two titles
@@ -48,6 +48,7 @@ class Remembered:
     fresh: bool = True
     edited: bool = False
     nearness: float | None = None
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def recall(titles: Sequence[str], known: Sequence[Sequence[Remembered]]) -> list
     return [
         replace(
             found.get(at) or _resemblance(title, known[at]),
-            nearest=max((_nearness(title, one) for one in known[at]), default=0.0),
+            nearest=max((_resembles(title, one) for one in known[at]), default=0.0),
         )
         for at, title in enumerate(titles)
     ]
@@ -176,6 +177,15 @@ def _resemblance(title: str, known: Sequence[Remembered]) -> Recollection:
 
 def _says_it_again(title: str, one: Remembered, comparison: Comparison) -> bool:
     return comparison.verdict == "same" and likeness(title, one.title) >= SAME_IN_OTHER_WORDS
+
+
+def _resembles(title: str, one: Remembered) -> float:
+    """How alike they are. What is surely another task is so by its words alone, and one of the same run not at all: in
+    one talk many tasks are worded alike."""
+    nearness = _nearness(title, one)
+    if compare(title, one.title, nearness).verdict != "different":
+        return nearness
+    return 0.0 if one.own else likeness(title, one.title)
 
 
 def _nearness(title: str, one: Remembered) -> float:

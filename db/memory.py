@@ -28,6 +28,7 @@ _OF_PROPOSAL: tuple[Any, ...] = (
     TaskProposal.proposed_title,
     TaskProposal.status,
     TaskProposal.reject_reason,
+    TaskProposal.run_id,
 )
 _OF_TASK: tuple[Any, ...] = (Task.id, Task.title)
 RESEMBLING = 20
@@ -110,6 +111,7 @@ async def _resembling(
                 proposal_id=row.id,
                 reject_reason=row.reject_reason,
                 nearness=row.nearness,
+                own=row.run_id == run.id,
             )
             for row in (await session.execute(proposals)).all()
             if row.id not in known
@@ -140,7 +142,13 @@ def _nearest(query: _Rows, known: Any, vector: Vector) -> _Rows:
 def _before_it(found: Sequence[TaskProposal], vectors: Sequence[Vector | None], at: int) -> list[Remembered]:
     """The new proposals of the same batch that come before this one."""
     return [
-        Remembered(one.proposed_title, "pending", proposal_id=one.id, nearness=_nearness(vectors[at], vectors[before]))
+        Remembered(
+            one.proposed_title,
+            "pending",
+            proposal_id=one.id,
+            nearness=_nearness(vectors[at], vectors[before]),
+            own=True,
+        )
         for before, one in enumerate(found[:at])
     ]
 

@@ -153,6 +153,16 @@ def test_a_task_is_shown_before_a_proposal_that_is_as_much_alike() -> None:
     assert of("Fix the login on Safari", *known).task_id == TASK
 
 
+def test_what_a_strict_rule_is_told_of() -> None:
+    def nearest(title: str, *, own: bool = False) -> float:
+        known = replace(earlier("Add dark mode to the app", shared=False), nearness=0.9, own=own)
+        return of(title, known).nearest
+
+    assert nearest("Add dark mode") == nearest("Add dark mode", own=True) == 0.9
+    assert 0 < nearest("Remove dark mode from the app") < 0.9
+    assert nearest("Remove dark mode from the app", own=True) == 0
+
+
 def test_without_anything_remembered_all_is_new() -> None:
     assert recall(["One", "Two"], [[], []]) == [Recollection(), Recollection()]
     assert recall([], []) == []

@@ -34,6 +34,15 @@ async def _run(operator: Operator, model: ModelServer, settings: Settings, rule:
     return run_id
 
 
+@pytest.mark.parametrize("embeddings", ["off", "local"])
+async def test_tasks_of_one_talk_that_are_worded_alike_stand_in_nobody_s_way(
+    operator: Operator, model: ModelServer, settings: Settings, embeddings: str
+) -> None:
+    measuring = settings.model_copy(update={"embeddings": embeddings})
+    run = await operator.check_books(await _run(operator, model, measuring, RULE))
+    assert (run.status, run.proposals_approved) == ("reviewed", 3)
+
+
 @pytest.mark.parametrize("rule", [None, {"min_confidence": 0.81, "max_similarity": 0.5}])
 async def test_without_a_rule_that_fits_a_person_decides(
     operator: Operator, model: ModelServer, settings: Settings, rule: dict[str, Any] | None
