@@ -28,3 +28,9 @@ async def operator(database: Database, settings: Settings) -> AsyncIterator[Oper
 async def worker(settings: Settings, operator: Operator) -> AsyncIterator[None]:
     async with working(settings):
         yield
+
+
+@pytest.fixture
+def measuring(settings: Settings) -> Settings:
+    """The settings of a worker that measures what titles mean."""
+    return settings.model_copy(update={"embeddings": "local"})

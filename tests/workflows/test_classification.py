@@ -32,13 +32,8 @@ def model() -> Iterator[ModelServer]:
         yield server
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update={"embeddings": "local"})
-
-
 async def _found(
-    operator: Operator, settings: Settings, assignment: UUID, *texts: str, day: int = 0
+    operator: Operator, measuring: Settings, assignment: UUID, *texts: str, day: int = 0
 ) -> list[TaskProposal]:
     said = [
         IncomingMessage("dev", f"{day}-{at}", "ada", START + timedelta(days=day, minutes=at), text)
@@ -46,7 +41,7 @@ async def _found(
     ]
     async with operator.database.transaction() as session:
         await messages.store(session, {"test": said}, source_type="api")
-    async with working(settings):
+    async with working(measuring):
         run_id = await operator.started_run(assignment, day=day)
         await operator.until(run_id, "completed", "failed")
     by_title = {proposal.proposed_title: proposal for proposal in await operator.proposals(run_id)}
@@ -54,14 +49,14 @@ async def _found(
 
 
 async def test_words_and_earlier_tasks_tell_the_project(
-    operator: Operator, model: ModelServer, settings: Settings
+    operator: Operator, model: ModelServer, measuring: Settings
 ) -> None:
     shop = await add_project(operator.database, name="Shop", keywords=["checkout", "voucher"])
     app = await add_project(operator.database, name="Hiking app", keywords=["iOS"])
     assignment = await operator.assignment(model.base_url)
     pay, plants, heat = await _found(
         operator,
-        settings,
+        measuring,
         assignment,
         "Let people use a voucher at the checkout",
         "Water the plants in the kitchen",
@@ -75,5 +70,5 @@ async def test_words_and_earlier_tasks_tell_the_project(
     task = (await decisions.approve(operator.database, heat.id, actor=LOCAL)).proposal.task_id
     assert task is not None
     await tasks.change(operator.database, task, {"project_config_id": app}, actor=LOCAL, version=1)
-    [again] = await _found(operator, settings, assignment, "Recording a track makes the phone too hot", day=40)
+    [again] = await _found(operator, measuring, assignment, "Recording a track makes the phone too hot", day=40)
     assert again.proposed_project_id == app

@@ -49,12 +49,7 @@ def model() -> Iterator[ModelServer]:
         yield server
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update={"embeddings": "local"})
-
-
-async def _found(operator: Operator, model: ModelServer, settings: Settings, *, size: int) -> dict[str, TaskProposal]:
+async def _found(operator: Operator, model: ModelServer, measuring: Settings, *, size: int) -> dict[str, TaskProposal]:
     """The proposals by their titles of a run that takes its batches, each of so many messages, one by one."""
     said = [
         IncomingMessage(f"channel {at // size}", str(at), "ada", START + timedelta(minutes=at), f"do it, part {at}")
@@ -62,7 +57,7 @@ async def _found(operator: Operator, model: ModelServer, settings: Settings, *, 
     ]
     async with operator.database.transaction() as session:
         await messages.store(session, {"test": said}, source_type="api")
-    async with working(settings):
+    async with working(measuring):
         run_id = await operator.started_run(await operator.assignment(model.base_url), concurrency=1)
         await operator.until(run_id, "completed", "failed")
     await operator.check_books(run_id)
@@ -71,9 +66,9 @@ async def _found(operator: Operator, model: ModelServer, settings: Settings, *, 
 
 @pytest.mark.parametrize("size", [2, 6], ids=["in the run", "in the batch"])
 async def test_of_two_proposals_of_the_same_work_the_later_one_says_so(
-    operator: Operator, model: ModelServer, settings: Settings, size: int
+    operator: Operator, model: ModelServer, measuring: Settings, size: int
 ) -> None:
-    found = await _found(operator, model, settings, size=size)
+    found = await _found(operator, model, measuring, size=size)
     login, again, remove, add, billing, deployment = (found[title] for title in TITLES)
     assert {one.status for one in found.values()} == {"pending"}
     assert (again.similar_proposal_id, again.similarity_type, again.llm_recommendation) == (
@@ -89,8 +84,10 @@ async def test_of_two_proposals_of_the_same_work_the_later_one_says_so(
     assert deployment.llm_recommendation == "new_task"
 
 
-async def test_a_task_is_known_by_its_present_title(operator: Operator, model: ModelServer, settings: Settings) -> None:
-    found = await _found(operator, model, settings, size=6)
+async def test_a_task_is_known_by_its_present_title(
+    operator: Operator, model: ModelServer, measuring: Settings
+) -> None:
+    found = await _found(operator, model, measuring, size=6)
     approved = await decisions.approve(operator.database, found["Remove the beta banner"].id, actor=LOCAL)
     task_id = approved.proposal.task_id
     assert task_id is not None
@@ -99,8 +96,8 @@ async def test_a_task_is_known_by_its_present_title(operator: Operator, model: M
     async with operator.database.transaction() as session:
         await session.execute(text("DELETE FROM proposal_vectors"))
         assert len(await vectors.lacking(session, 100)) == len(TITLES)
-    async with working(settings):
-        client = await connect(settings)
+    async with working(measuring):
+        client = await connect(measuring)
         sweep = contract.SweepInput(grace_seconds=0.0)
         await client.execute_workflow(contract.SWEEP_TYPE, sweep, id=f"sweep-{task_id}", task_queue=contract.QUEUE)
     assert await _measured(operator, task_id) == "Delete the beta banner"
