@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     """Workflow history events after which a run continues as new; without it the Temporal server decides."""
 
     embeddings: Literal["local", "off"] = "local"
-    """Whether workers measure what titles mean, to find duplicates, which takes each of them 160 MB; without it they
+    """Whether workers measure what titles mean, to find duplicates, which takes each of them 200 MB; without it they
     compare words."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

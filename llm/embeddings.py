@@ -28,7 +28,7 @@ _one_at_a_time = threading.Lock()
 
 
 async def embed(titles: Sequence[str]) -> list[list[float]]:
-    """A vector of length 1 for each title. The first call loads the model, which takes 0.2 s and 160 MB. The work is a
+    """A vector of length 1 for each title. The first call loads the model, which takes 0.2 s and 200 MB. The work is a
     thread's, so that the event loop goes on."""
     return await asyncio.to_thread(_embed, titles) if titles else []
 

@@ -100,7 +100,9 @@ async def _answered(model: ModelServer, least: int) -> bool:
 
 @needs_data
 async def test_the_meeting_log_and_the_docker_log_are_analysed_whole(tmp_path: Path) -> None:
-    async with serving(tmp_path / "data", "--no-sample") as service:
+    # Thousands of titles to measure would take a minute more; what they mean is judged elsewhere.
+    lean = {"GLEANER_EMBEDDINGS": "off"}
+    async with serving(tmp_path / "data", "--no-sample", environment=lean) as service:
         meeting = await _import(service, MEETING_LOG, "ubuntu")
         docker = await _import(service, DOCKER_LOG, "docker")
         assert meeting["read"] == 1200

@@ -67,6 +67,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "GLEANER_SECRET_KEY": settings.secret_key.get_secret_value(),
         "GLEANER_ALLOW_PRIVATE_TARGETS": "true",
         "GLEANER_SWEEP_SECONDS": str(settings.sweep_seconds),
+        "GLEANER_EMBEDDINGS": settings.embeddings,
         "GLEANER_WORKER_SHUTDOWN_SECONDS": str(settings.worker_shutdown_seconds),
         "GLEANER_WORKER_ROLES": "[" + ", ".join(f'"{role}"' for role in settings.worker_roles) + "]",
     }
