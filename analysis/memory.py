@@ -1,4 +1,4 @@
-"""What earlier runs know of a proposal: whether it says again what was said before, and what it resembles.
+"""What is known of a new proposal: whether it says again what an earlier run said, and what it resembles.
 
 A proposal repeats an earlier one where both rest on the same messages and say nearly the same. Two tasks of one message
 stay two, and so do two titles that name different numbers.
@@ -189,5 +189,6 @@ def _resembles(title: str, one: Remembered) -> float:
 
 
 def _nearness(title: str, one: Remembered) -> float:
-    """The likeness of the words stands in where the meanings weren't measured."""
-    return max(likeness(title, one.title), one.nearness or 0.0)
+    """The likeness of the words stands in where the meanings weren't measured. Vectors of the same title may come out
+    a hair nearer than the same."""
+    return min(1.0, max(likeness(title, one.title), one.nearness or 0.0))

@@ -163,6 +163,12 @@ def test_what_a_strict_rule_is_told_of() -> None:
     assert nearest("Remove dark mode from the app", own=True) == 0
 
 
+def test_the_same_title_is_no_more_than_the_same() -> None:
+    known = replace(earlier("Add dark mode", shared=False), nearness=1.0000002)
+    found = of("Add dark mode", known)
+    assert (found.score, found.nearest) == (1.0, 1.0)
+
+
 def test_without_anything_remembered_all_is_new() -> None:
     assert recall(["One", "Two"], [[], []]) == [Recollection(), Recollection()]
     assert recall([], []) == []
