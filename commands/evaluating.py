@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -22,19 +21,18 @@ from db.defaults import ensure_offline_assignment
 from db.engine import Database
 from db.migrate import upgrade
 from devstack.stack import PartCommand, Stack, StackConfig, run_stack
+from errors import GleanerError
 from evaluation import pairs, project_cases
+from evaluation.data_sets import DataSet, conversations
 from evaluation.figures import Made, Report, count, report
 from evaluation.rendering import compared, rendered
-from evaluation.talks import talks, window
+from evaluation.talks import Talk, window
 from sample.scoring import ScoredProposal
 from sample.workspace import MessageRef
 from settings import get_settings
 
-
-class DataSet(StrEnum):
-    CASES = "cases"
-    KEPT_BACK = "kept_back"
-    SAMPLE = "sample"
+FOUND = Path(__file__).parents[2] / "shared" / "data"
+"""Where the conversations that don't come with the project are looked for."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +46,19 @@ class _Model:
 
 
 def evaluate(
-    data_sets: Annotated[list[DataSet] | None, typer.Argument(help="Default: all.")] = None,
+    data_sets: Annotated[list[DataSet] | None, typer.Argument(help="Default: all that there are.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="The folder of meetings and letters. Default: ../shared/data, where it is there."),
+    ] = None,
     provider: Annotated[str, typer.Option(help="The provider's type.")] = "offline",
     model: Annotated[str, typer.Option(help="The model's name.")] = "rules",
     base_url: Annotated[str | None, typer.Option(help="Where a compatible server stands.")] = None,
     key_variable: Annotated[
         str | None, typer.Option("--api-key-variable", help="The environment variable that holds the provider's key.")
     ] = None,
-    prefilter: Annotated[str, typer.Option(help="rules or off.")] = "rules",
+    prefilter: Annotated[str, typer.Option(help="rules, scored or off.")] = "rules",
+    max_batch_size: Annotated[int | None, typer.Option(help="Messages of a batch at most.")] = None,
     output: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file, too.")] = None,
     before: Annotated[Path | None, typer.Option("--compare", help="Show the change since these figures.")] = None,
 ) -> None:
@@ -64,7 +67,15 @@ def evaluate(
     key = None if key_variable is None else os.environ.get(key_variable)
     if key_variable is not None and key is None:
         console.misused(f"The environment has no {key_variable}.")
-    found = _run_all(list(data_sets or DataSet), _Model(provider, model, base_url, key), prefilter)
+    folder = data or (FOUND if FOUND.is_dir() else None)
+    chosen = data_sets or [one for one in DataSet if one.is_own or folder is not None]
+    try:
+        talks = {one: conversations(one, folder) for one in chosen}
+    except GleanerError as error:
+        console.misused(str(error))
+    options = {"prefilter": prefilter, "max_batch_size": max_batch_size}
+    asked = {name: value for name, value in options.items() if value is not None}
+    found = _run_all(talks, _Model(provider, model, base_url, key), asked)
     console.say("\n\n".join(rendered(one) for one in found))
     if earlier is not None:
         console.say(compared(earlier, [one.to_json() for one in found]))
@@ -90,7 +101,7 @@ def _figures_of(path: Path) -> list[dict[str, Any]]:
     return figures
 
 
-def _run_all(data_sets: Sequence[DataSet], model: _Model, prefilter: str) -> list[Report]:
+def _run_all(talks: Mapping[DataSet, Sequence[Talk]], model: _Model, options: Mapping[str, object]) -> list[Report]:
     """The reports, from a stack that is gone afterwards."""
     found: list[Report] = []
 
@@ -99,14 +110,15 @@ def _run_all(data_sets: Sequence[DataSet], model: _Model, prefilter: str) -> lis
         async with Database(dsn, pool_size=2) as database:
             await ensure_offline_assignment(database)
             async with database.transaction() as session:
-                by_source = {one.value: [m for talk in talks(one.value) for m in talk.messages] for one in data_sets}
+                by_source = {one.value: [m for talk in its for m in talk.messages] for one, its in talks.items()}
                 await messages.store(session, by_source, source_type="api")
 
     async def evaluate_all(stack: Stack) -> int:
         try:
             with ApiClient(get_settings(), stack.api_url) as api:
                 assignment = _assignment(api, model)
-                found.extend([await _evaluated(api, stack.dsn, one, assignment, prefilter) for one in data_sets])
+                for name, its in talks.items():
+                    found.append(await _evaluated(api, stack.dsn, name.value, its, assignment, options))
         except ApiError as error:
             console.err.print(str(error), markup=False)
             return 1
@@ -135,20 +147,21 @@ def _assignment(api: ApiClient, model: _Model) -> str:
     return str(api.post(f"/agents/{agent['id']}/tasks", {"task_id": task["id"]})["id"])
 
 
-async def _evaluated(api: ApiClient, dsn: str, data_set: DataSet, assignment: str, prefilter: str) -> Report:
+async def _evaluated(
+    api: ApiClient, dsn: str, data_set: str, talks: Sequence[Talk], assignment: str, options: Mapping[str, object]
+) -> Report:
     """The report of one run over the data set."""
-    chosen = talks(data_set.value)
-    start, end = window(chosen)
-    source = next(item for item in api.pages("/sources") if item["name"] == data_set.value)
+    start, end = window(talks)
+    source = next(item for item in api.pages("/sources") if item["name"] == data_set)
     # A project of its own: data sets share their days, and must not remember each other's tasks.
-    project = api.post("/projects", {"name": data_set.value})
+    project = api.post("/projects", {"name": data_set})
     body = {
         "time_window_start": start.isoformat(),
         "time_window_end": end.isoformat(),
         "agent_assignment_id": assignment,
         "project_config_id": project["id"],
         "filters": {"source_ids": [source["id"]]},
-        "options": {"prefilter": prefilter},
+        "options": options,
     }
     previewed = api.post("/analysis/runs/preview", body)
     run_id = api.post("/analysis/runs", body)["id"]
@@ -157,18 +170,19 @@ async def _evaluated(api: ApiClient, dsn: str, data_set: DataSet, assignment: st
         last = event
     run = api.get(f"/analysis/runs/{run_id}")
     if last["event"] != "run_completed":
-        raise ApiError(f"The run over {data_set.value} ended as {run['status']}: {run['error_log']}")
-    shown = {item["id"]: item for item in api.pages("/messages", source=data_set.value)}
+        raise ApiError(f"The run over {data_set} ended as {run['status']}: {run['error_log']}")
+    shown = {item["id"]: item for item in api.pages("/messages", source=data_set)}
     refs = {message_id: (item["channel"], item["external_id"]) for message_id, item in shown.items()}
+    talk_of = {ref: talk.id for talk in talks for ref in talk.refs()}
     made = [
-        (refs[one["source_message_ids"][0]][0], _made(one, shown, refs))
+        (talk_of[refs[one["source_message_ids"][0]]], _made(one, shown, refs))
         for one in api.pages("/proposals", run_id=run_id)
     ]
     kept = frozenset(refs[str(one)] for one in await _kept(dsn, UUID(run_id)))
     return report(
-        data_set.value,
+        data_set,
         run["config_snapshot"]["agent"]["model_name"],
-        [(talk, count(talk, [one for channel, one in made if channel == talk.id], kept)) for talk in chosen],
+        [(talk, count(talk, [one for of, one in made if of == talk.id], kept)) for talk in talks],
         tokens=run["llm_tokens_used"],
         estimate=previewed["estimated_input_tokens"] / max(run["input_tokens"], 1),
         cost_usd=None if run["cost_estimate"] is None else float(run["cost_estimate"]),

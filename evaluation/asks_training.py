@@ -7,6 +7,7 @@ from pathlib import Path
 
 from analysis.asks import BUCKETS, AskModel, features, is_english, promises, sentences
 from errors import GleanerError
+from evaluation.letters import read_letters
 from evaluation.talks import talks
 
 RECALL = 0.955
@@ -47,18 +48,8 @@ class Trained:
 
 
 def read_labelled(path: Path) -> list[Labelled]:
-    """Sentences of a tab-separated file, `Yes` or `No` first. GleanerError names the first line that is none."""
-    found = []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise GleanerError("unreadable", f"{path} can't be read as text: {error}") from error
-    for number, line in enumerate(lines, 1):
-        label, tab, sentence = line.partition("\t")
-        if not tab or label not in ("Yes", "No"):
-            raise GleanerError("bad_label", f"Line {number} of {path} is not `Yes` or `No`, a tab and a sentence.")
-        found.append(_labelled(label == "Yes", sentence))
-    return found
+    """The sentences of a file as `read_letters` takes it."""
+    return [_labelled(asks, sentence) for asks, sentence in read_letters(path)]
 
 
 def own_lines() -> list[Labelled]:

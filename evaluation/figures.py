@@ -27,6 +27,7 @@ class Counts:
 
     tasks: int = 0
     found: int = 0
+    of_somebody: int = 0
     owned: int = 0
     dated: int = 0
     due: int = 0
@@ -73,8 +74,9 @@ class Report:
 RATIOS: dict[str, Callable[[Counts], tuple[int, int]]] = {
     "task recall": lambda counts: (counts.found, counts.tasks),
     "precision": lambda counts: (counts.found, counts.proposals),
+    "F1": lambda counts: (2 * counts.found, counts.tasks + counts.proposals),
     "proposals per task": lambda counts: (counts.proposals, counts.tasks),
-    "owner accuracy": lambda counts: (counts.owned, counts.found),
+    "owner accuracy": lambda counts: (counts.owned, counts.of_somebody),
     "due date found": lambda counts: (counts.dated, counts.due),
     "evidence validity": lambda counts: (counts.valid, counts.proposals),
     "duplicate rate": lambda counts: (counts.repeated, counts.proposals),
@@ -86,13 +88,14 @@ RATIOS: dict[str, Callable[[Counts], tuple[int, int]]] = {
 def count(talk: Talk, made: Sequence[Made], kept: Set[MessageRef]) -> Counts:
     """What the proposals of one conversation are worth. Each task is met once; what meets one that was met is a
     repeat."""
-    refs = {(message.channel, message.external_id) for message in talk.messages}
+    refs = talk.refs()
     scored = score([one.proposal for one in made], Gold(talk.tasks, ()))
     met = {one.proposal for one in scored.per_task}
     found = [(one, made[one.proposal]) for one in scored.per_task if one.proposal is not None]
     return Counts(
         tasks=scored.tasks,
         found=scored.found,
+        of_somebody=scored.found if talk.owners_known else 0,
         owned=scored.right_owner,
         dated=sum(one.task.id in talk.dated and proposal.due for one, proposal in found),
         due=sum(one.task.id in talk.dated for one, _ in found),

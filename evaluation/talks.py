@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from ingest.entries import Found, ReadOptions
 from ingest.slack import read
 from models.conversation import IncomingMessage
-from sample.workspace import GoldTask, export_path, gold
+from sample.workspace import GoldTask, MessageRef, export_path, gold
 
 DataSet = Literal["cases", "kept_back", "sample"]
+"""What comes with the project."""
 START = datetime(2026, 2, 2, 9, tzinfo=UTC)
 _HERE = Path(__file__).parent
 
@@ -22,13 +23,18 @@ _HERE = Path(__file__).parent
 @dataclass(frozen=True)
 class Talk:
     """A conversation and the tasks that a careful reader takes from it. `dated` are the ids of those for which it names
-    a date."""
+    a date; `owners_known`: whether somebody has said whose they are."""
 
     id: str
     category: str
     messages: tuple[IncomingMessage, ...]
     tasks: tuple[GoldTask, ...]
     dated: frozenset[str]
+    owners_known: bool = True
+
+    def refs(self) -> frozenset[MessageRef]:
+        """Its messages."""
+        return frozenset((message.channel, message.external_id) for message in self.messages)
 
 
 class _Task(BaseModel):

@@ -53,7 +53,9 @@ def test_the_prefilter_answers_for_the_tasks_whose_messages_it_drops() -> None:
 
 
 def test_a_report_has_intervals_and_is_the_same_every_time() -> None:
-    counted = [(talk, Counts(tasks=2, found=at % 3, proposals=2)) for at, talk in enumerate(talks("cases"))]
+    counted = [
+        (talk, Counts(tasks=2, found=at % 3, of_somebody=at % 3, proposals=2)) for at, talk in enumerate(talks("cases"))
+    ]
     first = report("cases", "m", counted, tokens=10, estimate=1, cost_usd=None)
     assert first == report("cases", "m", counted, tokens=10, estimate=1, cost_usd=None)
     recall = first.figures["task recall"]

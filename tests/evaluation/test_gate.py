@@ -12,6 +12,7 @@ from tests.support.service import output_of
 BOUNDS = {
     "cases": {"task recall": 0.9, "precision": 0.75, "owner accuracy": 0.85, "due date found": 0.85},
     "kept_back": {"task recall": 0.85, "precision": 0.7, "owner accuracy": 0.85, "due date found": 0.8},
+    "interleaved_kept_back": {"task recall": 0.8, "precision": 0.7, "owner accuracy": 0.75, "due date found": 0.7},
     "sample": {"task recall": 0.9, "precision": 0.65, "owner accuracy": 0.9, "due date found": 0.7},
 }
 
@@ -23,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 async def printed(folder: Path) -> str:
-    return await output_of(["eval", "--json", str(folder / "eval.json")])
+    return await output_of(["eval", *BOUNDS, "--json", str(folder / "eval.json")])
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def test_the_offline_extractor_is_as_good_as_it_was(reports: dict[str, Any], dat
     figures = {name: figure["value"] for name, figure in reports[data_set]["figures"].items()}
     below = {name: figures[name] for name, bound in BOUNDS[data_set].items() if figures[name] < bound}
     assert below == {}
-    assert figures["evidence validity"] == 1.0
+    assert figures["evidence validity"] >= (0.9 if data_set.startswith("interleaved") else 1.0)
     assert figures["prefilter recall"] == 1.0
     assert figures["proposals per task"] <= 1.5
     assert 0.85 <= reports[data_set]["estimate"] <= 1.15
