@@ -15,6 +15,7 @@ from errors import Conflict
 from llm.embeddings import embed, embed_kept
 from models.conversation import ChatMessage
 from models.project import ProjectConfig
+from models.run import AnalysisRun
 from workflows import contract
 
 
@@ -38,7 +39,7 @@ async def read(database: Database, ref: contract.BatchRef, *, measuring: bool) -
         if answer is None:
             raise Conflict("answer_missing", "The batch has no stored answer.")
         messages = await batches.messages(session, batch.message_ids)
-        drafts = _drafts(answer.raw_answer, messages, float(run.options.get("min_confidence", 0)))
+        drafts = _drafts(run, answer.raw_answer, messages)
         known = await projects.active(session) if drafts else []
     vectors: Sequence[Vector | None] = [None] * len(drafts)
     meanings: Sequence[Vector | None] = [None] * len(known)
@@ -59,9 +60,10 @@ async def read(database: Database, ref: contract.BatchRef, *, measuring: bool) -
     return found
 
 
-def _drafts(raw_answer: str, messages: list[ChatMessage], min_confidence: float) -> list[ProposalDraft]:
+def _drafts(run: AnalysisRun, raw_answer: str, messages: list[ChatMessage]) -> list[ProposalDraft]:
+    min_confidence = float(run.options.get("min_confidence", 0))
     try:
-        drafts = parse_answer(raw_answer, refs_of(messages), messages)
+        drafts = parse_answer(raw_answer, refs_of(messages, run.config_snapshot["prompt_version"]), messages)
     except AnswerInvalidError as invalid:
         raise Conflict("answer_invalid", "The stored answer does not fit the present schema.") from invalid
     return [draft for draft in drafts if draft.confidence >= min_confidence]

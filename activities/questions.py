@@ -89,6 +89,7 @@ async def read_question(session: AsyncSession, ref: contract.BatchRef, *, probin
         system_prompt=run.config_snapshot["agent"]["system_prompt"],
         project=ProjectBrief.of(run.config_snapshot),
         time_gap_seconds=gap,
+        version=run.config_snapshot["prompt_version"],
     )
     name = fingerprint(messages, snapshot=run.config_snapshot, output_schema=_OUTPUT_SCHEMA, layout=gap)
     settled = batch.status not in ("waiting", "running")

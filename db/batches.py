@@ -172,6 +172,7 @@ def _as_chat(row: Message) -> ChatMessage:
         thread_id=row.thread_id,
         reply_to=row.reply_to,
         is_bot=row.is_bot,
+        external_id=row.external_id,
     )
 
 

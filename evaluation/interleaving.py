@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from evaluation.talks import Talk
 from models.conversation import IncomingMessage
 
-ROUNDS = 3
+ROUNDS = 6
 """How often every conversation is put beside another one."""
 PACES = (10, 20, 40, 60, 90)
 """Seconds between two messages."""

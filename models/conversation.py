@@ -7,7 +7,8 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One message as the prefilter, the prompt and the extractors see it. `sent_at` is aware (UTC)."""
+    """One message as the prefilter, the prompt and the extractors see it. `sent_at` is aware (UTC); `thread_id` and
+    `reply_to` are the `external_id` of a message of the same channel."""
 
     id: UUID
     channel: str
@@ -17,6 +18,7 @@ class ChatMessage:
     thread_id: str | None = None
     reply_to: str | None = None
     is_bot: bool = False
+    external_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

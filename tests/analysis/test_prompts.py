@@ -101,6 +101,30 @@ def test_the_rules_follow_the_agents_own_prompt_and_stay_out_of_the_user_message
     assert render(conversation(2)).system.startswith(DEFAULT_SYSTEM_PROMPT)
 
 
+def test_conversations_at_once_stand_one_behind_the_other_in_the_order_in_which_they_began() -> None:
+    said = [
+        ("ann", "Ben, could you send the invoice to the harbour office?"),
+        ("eva", "hello all, the login page is down again"),
+        ("ben", "ann: sure, after lunch"),
+        ("tim", "eva: I'll look at the login right away"),
+    ]
+    messages = [message(text, author=author, minute=at) for at, (author, text) in enumerate(said)]
+
+    prompt = render(messages)
+
+    assert [line[:9] for line in fenced(prompt)[1]] == ["[m1] ann ", "[m2] ben ", "", "[m3] eva ", "[m4] tim "]
+    assert list(prompt.refs.values()) == [messages[at].id for at in (0, 2, 1, 3)]
+    assert refs_of(messages) == prompt.refs
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_run_goes_on_with_the_order_that_it_began_with(version: str) -> None:
+    messages = [message("hello", author=name, minute=at) for at, name in enumerate(["ann", "eva", "tim", "ann"])]
+
+    assert list(refs_of(messages, version).values()) == [m.id for m in messages]
+    assert render(messages, version=version).refs == refs_of(messages, version)
+
+
 def test_refs_number_the_batch_in_its_order() -> None:
     messages = conversation(12)
 
@@ -130,7 +154,9 @@ def test_whatever_people_write_each_message_of_the_batch_is_one_line_and_no_othe
     shown = [MESSAGE_LINE.fullmatch(line) for line in inside if line]
     assert [match["ref"] for match in shown if match] == list(prompt.refs)
     assert len(shown) == len(messages)
-    assert [prompt.refs[match["ref"]] for match in shown if match] == [m.id for m in messages]
+    texts = {m.id: fold(m.text) for m in messages}
+    assert texts.keys() == set(prompt.refs.values())
+    assert all(match.string.endswith(f": {texts[prompt.refs[match['ref']]]}") for match in shown if match)
     in_context = [line for line in above if line.startswith("[")]
     assert len(in_context) == len(context)
     assert all(line.startswith("[context] ") for line in in_context)
@@ -144,10 +170,12 @@ def test_what_is_rendered_can_be_read_back(messages: list[ChatMessage], context:
 
     shown = read_shown(prompt.user)
 
+    by_id = {m.id: m for m in messages}
+    ordered = [by_id[message_id] for message_id in prompt.refs.values()]
     assert [line.ref for line in shown.messages] == list(prompt.refs)
-    assert [line.author for line in shown.messages] == [shown_author(m.author) for m in messages]
-    assert [line.sent_at for line in shown.messages] == [m.sent_at for m in messages]
-    assert [line.text for line in shown.messages] == [fold(m.text).replace(" ⏎ ", "\n") for m in messages]
+    assert [line.author for line in shown.messages] == [shown_author(m.author) for m in ordered]
+    assert [line.sent_at for line in shown.messages] == [m.sent_at for m in ordered]
+    assert [line.text for line in shown.messages] == [fold(m.text).replace(" ⏎ ", "\n") for m in ordered]
     assert [line.ref for line in shown.context] == ["context"] * len(context)
     assert shown.project == fold(name)
 
