@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from analysis.conversations import leading
 from analysis.fingerprints import fingerprint
-from analysis.prompts import ProjectBrief, RenderedPrompt, render
+from analysis.prompts import ProjectBrief, RenderedPrompt, render, shows_context
 from analysis.proposals import Answer
 from db import batches, configuration, runs
 from db.limiter import Limits
@@ -83,14 +84,27 @@ async def read_question(session: AsyncSession, ref: contract.BatchRef, *, probin
     if provider is None:
         raise Conflict("provider_gone", "The run's provider does not exist any more.")
     messages = await batches.messages(session, batch.message_ids)
-    gap = int(run.options["time_gap_seconds"])
+    gap, version = int(run.options["time_gap_seconds"]), run.config_snapshot["prompt_version"]
+    context = await _context(session, batch, messages, gap) if shows_context(version) else []
     prompt = render(
         messages,
+        context=context,
         system_prompt=run.config_snapshot["agent"]["system_prompt"],
         project=ProjectBrief.of(run.config_snapshot),
         time_gap_seconds=gap,
-        version=run.config_snapshot["prompt_version"],
+        version=version,
     )
-    name = fingerprint(messages, snapshot=run.config_snapshot, output_schema=_OUTPUT_SCHEMA, layout=gap)
+    name = fingerprint(
+        messages, context=context, snapshot=run.config_snapshot, output_schema=_OUTPUT_SCHEMA, layout=gap
+    )
     settled = batch.status not in ("waiting", "running")
     return Question(run, batch, provider, messages, prompt, name, settled=settled, answered=settled)
+
+
+async def _context(
+    session: AsyncSession, batch: AnalysisBatch, messages: list[ChatMessage], gap: int
+) -> list[ChatMessage]:
+    """How the conversation of the batch began, where that is in the batch before."""
+    return leading(
+        await batches.messages(session, await batches.before(session, batch)), messages, time_gap_seconds=gap
+    )

@@ -24,6 +24,8 @@ _FEWEST_SPEAKERS = 3
 _RARE = 4
 """Messages that share a word which still tells something."""
 _STEM = 5
+_FIRST = 3
+"""Messages of a batch that may need what was said before."""
 
 _SPEAKS_IN_IT = 2.71
 _SPEAKS_ELSEWHERE = -0.25
@@ -95,6 +97,30 @@ def conversations(messages: Sequence[ChatMessage]) -> list[list[ChatMessage]]:
     """The conversations of one channel's messages, in the order in which they began; the messages of each by time."""
     ordered = sorted(messages, key=lambda message: message.sent_at)
     return [[ordered[at] for at in talk] for talk in _told_apart(ordered)]
+
+
+def leading(
+    earlier: Sequence[ChatMessage], messages: Sequence[ChatMessage], *, time_gap_seconds: float
+) -> list[ChatMessage]:
+    """What a batch goes on from: the `earlier` messages that were said before all of it without a longer gap, where
+    one of its first messages answers, names somebody of them, or is by somebody whom they name. Else nothing, so that
+    no tokens are spent on what isn't needed."""
+    begin = min((message.sent_at for message in messages), default=None)
+    found: list[ChatMessage] = []
+    ordered = sorted(earlier, key=lambda message: message.sent_at)
+    for message in reversed(ordered):
+        if begin is not None and timedelta(0) <= begin - message.sent_at <= timedelta(seconds=time_gap_seconds):
+            found.insert(0, message)
+            begin = message.sent_at
+    first = sorted(messages, key=lambda message: message.sent_at)[:_FIRST]
+    read = _all_read([*found, *first])
+    return found if _goes_on(read[: len(found)], read[len(found) :]) else []
+
+
+def _goes_on(earlier: Sequence[_Read], first: Sequence[_Read]) -> bool:
+    authors = {one.author for one in earlier}
+    named = {name for one in earlier for name in one.named}
+    return bool(earlier) and any(one.is_answer or one.named & authors or one.author in named for one in first)
 
 
 def _told_apart(messages: Sequence[ChatMessage]) -> list[list[int]]:

@@ -9,10 +9,15 @@ from models.conversation import ChatMessage
 
 
 def fingerprint(
-    messages: Sequence[ChatMessage], *, snapshot: Mapping[str, Any], output_schema: Mapping[str, Any], layout: object
+    messages: Sequence[ChatMessage],
+    *,
+    context: Sequence[ChatMessage] = (),
+    snapshot: Mapping[str, Any],
+    output_schema: Mapping[str, Any],
+    layout: object,
 ) -> str:
-    """SHA-256, in hex, of the messages in order, the run's meaning (model, prompts, settings, project) and the schema
-    of the answer. The rendered prompt is left out: its fences are random."""
+    """SHA-256, in hex, of the messages in order and their context, the run's meaning (model, prompts, settings,
+    project) and the schema of the answer. The rendered prompt is left out: its fences are random."""
     agent = snapshot["agent"]
     parts = {
         "messages": [[str(message.id), _content(message)] for message in messages],
@@ -26,6 +31,8 @@ def fingerprint(
         "output_schema": output_schema,
         "layout": layout,
     }
+    if context:  # the name of a question without any stays what it was
+        parts["context"] = [[str(message.id), _content(message)] for message in context]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -29,7 +29,7 @@ from models.conversation import ChatMessage
 PROMPT_VERSION = "3"
 """Changes whenever the layout or the rules do, so that a stored answer is only reused for the same question."""
 _BY_TIME = ("1", "2")
-"""Versions that show a batch as it was planned. A run keeps the version that it began with."""
+"""Versions that show a batch as it was planned, and nothing else. A run keeps the version that it began with."""
 
 DEFAULT_SYSTEM_PROMPT = """\
 You read team chat for a product team and write down the tasks that it contains, so that a person can review them. The
@@ -146,6 +146,11 @@ class Shown:
 def refs_of(messages: Sequence[ChatMessage], version: str = PROMPT_VERSION) -> dict[str, UUID]:
     """What an answer cites each message of a batch by: `m1`, `m2` … as they are shown."""
     return _numbered(_talks(messages, version))
+
+
+def shows_context(version: str) -> bool:
+    """Whether prompts of that version show how the conversation of a batch began."""
+    return version not in _BY_TIME
 
 
 def render(

@@ -19,6 +19,8 @@ from models.run import AnalysisBatch
 from models.values import ProviderType
 
 PLACES_AT_ONCE = 5000
+CONTEXT = 5
+"""Messages before a batch that are shown with it."""
 PAST_LOOKED_AT = 200
 """Runs among which those of a model are looked for."""
 PAST_RUNS = 5
@@ -174,6 +176,22 @@ def _as_chat(row: Message) -> ChatMessage:
         is_bot=row.is_bot,
         external_id=row.external_id,
     )
+
+
+async def before(session: AsyncSession, batch: AnalysisBatch) -> list[UUID]:
+    """The last messages of the batch that was planned before this one, where it is of the same channel: what was said
+    before, and nothing that comes in later can change it."""
+    query = text(
+        f"SELECT message_ids[greatest(cardinality(message_ids) - {CONTEXT} + 1, 1):] FROM analysis_batches"  # noqa: S608
+        " WHERE run_id = :run AND batch_no = :batch_no - 1 AND source_id = :source AND channel = :channel"
+    )
+    values = {
+        "run": batch.run_id,
+        "batch_no": batch.batch_no,
+        "source": batch.source_id,
+        "channel": batch.channel,
+    }
+    return list(await session.scalar(query, values) or [])
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.conversations import conversations
+from analysis.conversations import conversations, leading
 from evaluation.interleaving import interleaved
 from evaluation.talks import START, talks
 from models.conversation import ChatMessage
@@ -130,3 +130,29 @@ def _channels(data_set: str) -> list[list[tuple[ChatMessage, str]]]:
                 (message(one.content, author=one.author, minute=minute), talk.id)
             )
     return [sorted(channel, key=lambda entry: entry[0].sent_at) for channel in channels.values()]
+
+
+def test_what_led_to_a_batch_was_said_before_it_without_a_gap() -> None:
+    batch = [message("ok, go on", minute=30), message("and on", minute=31)]
+    earlier = [message(str(minute), author="bob", minute=minute) for minute in (1, 20, 25, 29, 40)]
+    assert [one.text for one in leading(earlier, batch, time_gap_seconds=360)] == ["20", "25", "29"]
+    assert leading(earlier, batch, time_gap_seconds=30) == []
+    assert leading([], batch, time_gap_seconds=360) == []
+    assert leading(earlier, [], time_gap_seconds=360) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "author", "goes_on"),
+    [
+        ("sure, I'll send it", "eva", True),
+        ("the plan is here, bob", "eva", True),
+        ("the plan is here", "carol", True),
+        ("the plan is here", "eva", False),
+    ],
+)
+def test_a_batch_goes_on_from_what_it_answers_whom_it_names_and_who_was_named(
+    text: str, author: str, goes_on: bool
+) -> None:
+    earlier = [message("Carol, where is the plan?", author="bob"), message("which one", author="carol")]
+    batch = [message(text, author=author, minute=1), message("the weather is fine", author="dan", minute=2)]
+    assert leading(earlier, batch, time_gap_seconds=600) == (earlier if goes_on else [])

@@ -103,3 +103,8 @@ def test_fields_do_not_run_into_each_other() -> None:
 
 def test_a_text_with_a_lone_surrogate_has_a_name() -> None:
     assert named(messages=[replace(MESSAGES[0], text="\ud800")]) != named(messages=[replace(MESSAGES[0], text="?")])
+
+
+def test_what_led_to_the_messages_shapes_the_answer_and_its_absence_leaves_the_name_as_it_was() -> None:
+    assert named(context=[]) == named()
+    assert named(context=conversation(1)) != named()

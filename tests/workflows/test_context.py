@@ -1,0 +1,55 @@
+"""How a conversation began is shown with the batch that goes on with it, and is no evidence."""
+
+import pytest
+
+from activities.questions import read_question
+from analysis.prompts import read_shown
+from db import batches
+from tests.support.model_script import Rule
+from tests.support.model_server import ModelServer
+from tests.support.waiting import until
+from tests.support.working import Operator
+from workflows import contract
+
+
+@pytest.mark.usefixtures("worker")
+async def test_the_last_messages_of_the_batch_before_are_shown_and_can_not_be_cited(
+    operator: Operator, model: ModelServer
+) -> None:
+    model.script(Rule("hang"))
+    await operator.messages(20, text="ok, please fix part number")
+    run_id = await operator.started_run(await operator.assignment(model.base_url))
+    await until(lambda: operator.run(run_id), lambda run: run.batched_at is not None)
+
+    async with operator.database.transaction() as session:
+        first, second = [
+            await read_question(session, contract.BatchRef(run_id=run_id, batch_no=number), probing=False)
+            for number in (1, 2)
+        ]
+
+    assert first is not None
+    assert second is not None
+    assert read_shown(first.prompt.user).context == []
+    shown = read_shown(second.prompt.user)
+    assert [line.text for line in shown.context] == [f"ok, please fix part number {number}" for number in range(5, 10)]
+    assert list(second.prompt.refs.values()) == second.batch.message_ids
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_run_that_began_with_an_earlier_prompt_goes_on_without(operator: Operator, model: ModelServer) -> None:
+    model.script(Rule("hang"))
+    await operator.messages(20, text="ok, please fix part number")
+    run_id = await operator.started_run(await operator.assignment(model.base_url))
+    await until(lambda: operator.run(run_id), lambda run: run.batched_at is not None)
+
+    async with operator.database.transaction() as session:
+        run = await operator.run(run_id)
+        session.add(run)
+        run.config_snapshot = {**run.config_snapshot, "prompt_version": "2"}
+        await session.flush()
+        question = await read_question(session, contract.BatchRef(run_id=run_id, batch_no=2), probing=False)
+        before = await batches.before(session, question.batch) if question is not None else []
+
+    assert question is not None
+    assert len(before) == batches.CONTEXT
+    assert read_shown(question.prompt.user).context == []
