@@ -184,22 +184,22 @@ def parse_answer(
     `refs` are those of the prompt that was asked, `messages` is its batch. Raises AnswerInvalidError.
     """
     try:
-        answer = Answer.model_validate(_decoded(raw) if isinstance(raw, str) else raw)
+        answer = Answer.model_validate(decoded(raw) if isinstance(raw, str) else raw)
     except ValidationError as error:
-        raise AnswerInvalidError(_reason(error)) from None
+        raise AnswerInvalidError(reason_of(error)) from None
     _check_refs(answer, refs)
     batch = {message.id: message for message in messages}
     return [_draft(proposal, refs, batch) for proposal in answer.proposals]
 
 
-def _decoded(raw: str) -> object:
-    """The JSON of an answer, also where the model put it into a Markdown fence."""
+def decoded(raw: str, key: str = "proposals") -> object:
+    """The JSON of an answer, also where the model put it into a Markdown fence. `key` is what it has to hold."""
     text = raw.strip()
     fence = None if text.startswith("{") else _MARKDOWN_FENCE.search(text)
     try:
         return json.loads(fence[1] if fence else text)
     except (ValueError, RecursionError):
-        raise AnswerInvalidError('The answer must be one JSON object of the form {"proposals": [...]}.') from None
+        raise AnswerInvalidError(f'The answer must be one JSON object of the form {{"{key}": [...]}}.') from None
 
 
 _WORDS: dict[str, tuple[str, ...]] = {
@@ -209,7 +209,8 @@ _WORDS: dict[str, tuple[str, ...]] = {
 }
 
 
-def _reason(error: ValidationError) -> str:
+def reason_of(error: ValidationError) -> str:
+    """What is wrong with an answer, for the model."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     complaints = [_complaint(detail) for detail in found[:8]]
     more = f" There are {len(found) - 8} further errors." if len(found) > 8 else ""
