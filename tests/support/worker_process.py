@@ -19,6 +19,10 @@ class WorkerProcess:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def tell(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
@@ -48,7 +52,7 @@ async def worker_process(settings: Settings, *roles: str) -> AsyncIterator[Worke
         str(_ROOT / "cli.py"),
         "worker",
         cwd=_ROOT,
-        env={**os.environ, **_environment(chosen)},
+        env={**os.environ, **environment_of(chosen)},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
@@ -59,7 +63,8 @@ async def worker_process(settings: Settings, *roles: str) -> AsyncIterator[Worke
         await worker.kill()
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The settings as a process reads them."""
     assert settings.secret_key is not None
     return {
         "GLEANER_DATABASE_URL": settings.database_url.get_secret_value(),
