@@ -6,11 +6,15 @@ from copy import copy
 from typing import Self
 
 import asyncpg
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.ext.asyncio import AsyncSession as SQLAlchemySession
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db.statements import Connection
 from models import tables
 from settings import Settings
 
@@ -53,7 +57,6 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             hide_parameters=True,  # a statement in a log must not carry message text
-            pool_pre_ping=True,
             pool_timeout=30,
             connect_args={
                 "timeout": connect_seconds,
@@ -65,6 +68,7 @@ class Database:
                 },
             },
         )
+        event.listen(self.engine.sync_engine.pool, "checkout", _refuse_closed)
         self._rehearses = False
         self._sessions = async_sessionmaker(self.engine, class_=Session, expire_on_commit=False)
 
@@ -88,6 +92,18 @@ class Database:
                 session.expunge_all()  # the rollback would empty the rows that the caller has in hand
                 await transaction.rollback()
 
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection on which each statement is a transaction of its own, without BEGIN and COMMIT."""
+        assert not self._rehearses  # nothing would take it back
+        pooled = await self.engine.raw_connection()
+        try:
+            connection = pooled.driver_connection
+            assert connection is not None
+            yield connection
+        finally:
+            pooled.close()
+
     def rehearsal(self) -> "Database":
         """The same database, in which every transaction goes all the way and is then rolled back."""
         rehearsal = copy(self)
@@ -96,6 +112,16 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def _refuse_closed(connection: DBAPIConnection, _record: object, _proxy: object) -> None:
+    """Have the pool open another connection in the place of one that the server has closed, and of all that are as old.
+
+    The driver is told of that when it happens. To ask the server (`pool_pre_ping`) sends three messages a transaction,
+    and knows no more: a connection may also be lost a moment after.
+    """
+    if connection.driver_connection.is_closed():
+        raise InvalidatePoolError("The server closed the connection.")
 
 
 def is_outage(error: BaseException) -> bool:

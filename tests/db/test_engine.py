@@ -1,0 +1,45 @@
+"""Connections: kept, and replaced when the server has closed them."""
+
+import asyncio
+
+from sqlalchemy import text
+
+from db.engine import Database
+from tests.support.waiting import until
+
+CONNECTIONS = 4
+
+
+async def backend(database: Database) -> int:
+    """The server's process behind one transaction."""
+    async with database.transaction() as session:
+        await session.execute(text("SELECT pg_sleep(0.05)"))
+        return int(await session.scalar(text("SELECT pg_backend_pid()")) or 0)
+
+
+async def backends(database: Database) -> set[int]:
+    return set(await asyncio.gather(*(backend(database) for _ in range(CONNECTIONS))))
+
+
+async def test_connections_that_the_server_closed_are_replaced_without_an_error(database: Database) -> None:
+    before = await backends(database)
+    async with Database(database.dsn) as other, other.transaction() as session:
+        await session.execute(
+            text("SELECT pg_terminate_backend(pid) FROM unnest(CAST(:pids AS integer[])) AS pid"), {"pids": [*before]}
+        )
+
+        async def left() -> int:
+            query = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY (CAST(:pids AS integer[]))"
+            return int(await session.scalar(text(query), {"pids": [*before]}) or 0)
+
+        await until(left, lambda count: count == 0)
+    after = await backends(database)
+    assert len(after) > 0
+    assert not after & before
+
+
+async def test_a_statement_alone_is_a_transaction(database: Database) -> None:
+    async with database.connection() as connection:
+        first, second = [await connection.fetchval("SELECT pg_current_xact_id()") for _ in range(2)]
+        assert first != second
+        assert not connection.is_in_transaction()
