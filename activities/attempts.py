@@ -75,13 +75,14 @@ class Heart:
 
 @asynccontextmanager
 async def beating() -> AsyncIterator[Heart]:
-    """Send heartbeats while the block runs: they tell the server that the attempt lives, and bring cancellation."""
+    """Send heartbeats while the block runs: they tell the server that the attempt lives, and bring cancellation. What
+    ends before the first is due costs none: the server writes each of them down."""
     said = Heart()
 
     async def beat() -> None:
         while True:
-            said.beat()
             await asyncio.sleep(BEAT_SECONDS)
+            said.beat()
 
     heart = asyncio.create_task(beat())
     try:
