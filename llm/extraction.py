@@ -24,7 +24,7 @@ from analysis.prompts import RenderedPrompt
 from analysis.proposals import AnswerInvalidError, ProposalDraft, answer_schema, parse_answer
 from errors import ModelFailure
 from llm.errors import CUT_OFF, as_failure
-from llm.providers import ProviderConnection, build_model, output_mode
+from llm.providers import ProviderConnection, model_of, output_mode
 from models.conversation import ChatMessage
 from models.values import OutputMode
 
@@ -113,8 +113,7 @@ async def extract(
     if not price_known(call.connection.type, call.model_name, call.price):
         record.cost_usd = None
     asked = _Asked(call, record)
-    # In a thread: the first model of a type imports its SDK, which takes up to a second.
-    model = await asyncio.to_thread(build_model, call.connection, call.model_name)
+    model = await model_of(call.connection, call.model_name)
     try:
         await _agent(output_mode(call.connection, model)).run(
             call.prompt.user,
@@ -189,7 +188,7 @@ class _CountedModel(WrapperModel):
         self._asked = asked
         self._before_request = before_request
         prompt = asked.call.prompt
-        self._input_estimate = SCHEMA_TOKENS + estimate_tokens(prompt.system) + estimate_tokens(prompt.user)
+        self._input_estimate = SCHEMA_TOKENS + _system_tokens(prompt.system) + estimate_tokens(prompt.user)
 
     def prepare_messages(
         self, messages: list[ModelMessage], model_request_parameters: ModelRequestParameters | None = None
@@ -258,6 +257,12 @@ class _CountedModel(WrapperModel):
         )
         record.cost_usd = None if cost is None or record.cost_usd is None else record.cost_usd + cost
         self._input_estimate += estimate_tokens(raw) + _RE_ASK_TOKENS
+
+
+@lru_cache(maxsize=64)
+def _system_tokens(prompt: str) -> int:
+    """Counted once for all the batches of a run."""
+    return estimate_tokens(prompt)
 
 
 def _raw(response: ModelResponse) -> str:

@@ -172,6 +172,13 @@ def build_model(connection: ProviderConnection, model_name: str) -> Model:
         return model
 
 
+async def model_of(connection: ProviderConnection, model_name: str) -> Model:
+    """The same; one that isn't built yet is built in a thread, for the first of a type imports its SDK, which takes up
+    to a second."""
+    built = _built.get((connection, model_name))
+    return built if built is not None else await asyncio.to_thread(build_model, connection, model_name)
+
+
 async def close_clients() -> None:
     """Close the HTTP clients of every model that was built. For the end of a process."""
     with _building:
