@@ -1,11 +1,13 @@
 """Asking the model: one call with its place at the provider, its pace, its storage and its count."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, TypeVar
+from math import inf
+from typing import Literal, TypeAlias, TypeVar
 from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -13,9 +15,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.connections import connection_of
 from activities.questions import MAX_TOKENS_UNDER_BUDGET, Question, budget_of, may_call
 from activities.resources import Resources
+from activities.together import Together
 from analysis.budgets import affordable_tokens, least_tokens
 from analysis.costs import cost_of
 from analysis.estimates import TYPICAL_ANSWER_TOKENS
+from analysis.proposals import ProposalDraft
 from db import answers, budgets, limiter, runs
 from db.configuration import own_price
 from db.engine import is_outage
@@ -24,12 +28,14 @@ from llm.extraction import CallRecord, ExtractionCall, extract
 from logs import logger
 from models.agent import LLMProvider
 from models.base import new_id, now
-from models.run import AnalysisRun, ModelResponse
+from models.run import AnalysisRun
 from workflows import contract
 
 Result = TypeVar("Result")
 
 MONEY_POLL_SECONDS = 0.3
+FRESH_SECONDS = 1.0
+"""How long a look at the run and at the limiter holds for the request after it."""
 RENEW_SECONDS = 3.0
 STORE_PATIENCE_SECONDS = 600.0
 """How long an answer that can't be stored is kept and tried again."""
@@ -39,6 +45,10 @@ PAUSE_WITHOUT_RETRY_AFTER = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 """Seconds for which a 429 that names no time closes the limiter, longer each time in a row."""
 
 _log = logger("gleaner.worker")
+
+
+Counting: TypeAlias = Together[UUID, answers.Spent, None]
+"""What attempts of one run have spent is counted together."""
 
 
 class _RunHeldError(Exception):
@@ -52,24 +62,29 @@ class BudgetSpentError(Exception):
 class Asking:
     """One attempt's dealings with the provider. Every request of it is counted, failed ones too."""
 
-    def __init__(self, resources: Resources, ref: contract.BatchRef, *, holder: UUID, probing: bool = False) -> None:
+    def __init__(
+        self, resources: Resources, ref: contract.BatchRef, counting: Counting, *, holder: UUID, probing: bool = False
+    ) -> None:
+        self._counting = counting
         self._database = resources.database
         self._resources = resources
         self._ref = ref
         self.holder = holder
         self.probing = probing
         self._tokens_taken = 0
+        self._seen_free_at = -inf
+        self._placed = False
         self.shortened = False
         """Whether the budget left less room for an answer than it may take."""
         self.working_since: datetime = now()
 
-    async def ask(self, question: Question) -> int | None:
-        """Get an answer and store it; returns how many proposals it holds, or None when the run isn't running.
+    async def ask(self, question: Question) -> list[ProposalDraft] | None:
+        """Get an answer and store it; returns the proposals that it holds, or None when the run isn't running.
 
         A 429 closes the provider's limiter and the attempt waits: it loses nothing; a probe has learnt enough.
         Any other failure: ModelFailure. BudgetSpentError before a request that the run's budget doesn't pay for.
         """
-        self.working_since = question.run.working_since or question.run.created_at
+        self.working_since = question.batch.working_since
         refused = 0
         while True:
             record, self._tokens_taken = CallRecord(), 0
@@ -94,7 +109,7 @@ class Asking:
                 raise
             else:
                 await self._keep_answer(question, record)
-                return len(drafts)
+                return drafts
 
     async def _call(self, question: Question) -> ExtractionCall:
         provider, agent = question.provider, question.agent
@@ -112,6 +127,8 @@ class Asking:
         """Before each HTTP request set money aside and wait for the limiter; give up when the run is held meanwhile."""
 
         async def wait(input_tokens: int) -> int | None:
+            if self._way_is_free():
+                return None
             bound = await self._set_money_aside(question, record, input_tokens)
             while True:
                 async with self._database.transaction() as session:
@@ -127,9 +144,35 @@ class Asking:
 
         return wait
 
+    async def claim(self, question: Question) -> bool:
+        """Take the batch's place at the provider; False while another attempt has it, or the provider is busy."""
+        self._placed = True  # also where the answer to that is lost
+        ref, provider_id, limits = self._ref, question.provider.id, question.limits
+        if limits.concurrency is None:
+            async with self._database.connection() as connection:
+                self._placed = await limiter.claim_unlimited(
+                    connection, ref.run_id, ref.batch_no, provider_id=provider_id, holder=self.holder
+                )
+        else:
+            async with self._database.transaction() as session:
+                self._placed = await limiter.claim(
+                    session, ref.run_id, ref.batch_no, provider_id=provider_id, holder=self.holder, limits=limits
+                )
+        return self._placed
+
+    def found(self, opened: answers.Opened, question: Question) -> None:
+        """Remember that the run was running and the limiter open, which needs no second look at once after."""
+        if question.budget is None and not question.limits.rated and opened.closed_seconds <= 0:
+            self._seen_free_at = time.monotonic()
+
+    def _way_is_free(self) -> bool:
+        """Whether that was just now, and is asked for the first time."""
+        seen, self._seen_free_at = self._seen_free_at, -inf
+        return time.monotonic() - seen < FRESH_SECONDS
+
     async def _running(self, session: AsyncSession) -> AnalysisRun:
         run = await runs.get(session, self._ref.run_id)
-        if not may_call(run, probing=self.probing):
+        if not may_call(run.status, run.paused_reason, probing=self.probing):
             raise _RunHeldError
         return run
 
@@ -143,7 +186,7 @@ class Asking:
             return None
         while True:
             async with self._database.transaction() as session:
-                budget = budget_of(await self._running(session)) or question.budget
+                budget = budget_of((await self._running(session)).options) or question.budget
                 bound = await self._reserve(session, question, record, input_tokens, budget)
             if bound is not None:
                 return bound
@@ -214,26 +257,14 @@ class Asking:
     ) -> None:
         """Write the answer and the count in one transaction, trying again for ten minutes while the database is away:
         the answer is paid for."""
-        call_id = new_id()
-        model = record.model or question.agent["model_name"]
-        usage = answers.Usage(
-            record.requests, record.input_tokens, record.output_tokens, record.cost_usd, record.latency_ms
-        )
+        spent = self._spent(question, record, outcome, detail)
 
         async def write() -> None:
+            if question.budget is None and question.limits.tokens_per_minute is None:
+                await self._counting.do(self._ref.run_id, spent)
+                return
             async with self._database.transaction() as session:
-                if record.raw_answer is not None and outcome in ("answered", "bad_answer"):
-                    await answers.keep(session, _response(question, record, model))
-                await answers.count_attempt(
-                    session,
-                    call_id,
-                    self._ref.run_id,
-                    self._ref.batch_no,
-                    model=model,
-                    outcome=outcome,
-                    detail=detail,
-                    usage=usage,
-                )
+                await answers.count(session, self._ref.run_id, [spent])
                 if not record.under_way:
                     used = record.input_tokens + record.output_tokens
                     await limiter.settle(
@@ -243,6 +274,24 @@ class Asking:
                     await budgets.settle(session, self._attempt(question), "unknown" if record.under_way else "known")
 
         await _patiently(write)
+        self._placed = self._placed and spent.holder is None
+
+    def _spent(self, question: Question, record: CallRecord, outcome: str, detail: str | None) -> answers.Spent:
+        """What is written: with an answer goes the place at the provider, so that who waits for it finds the answer."""
+        kept = record.raw_answer is not None and outcome in ("answered", "bad_answer")
+        return answers.Spent(
+            new_id(),
+            self._ref.batch_no,
+            record.model or question.agent["model_name"],
+            outcome,
+            detail,
+            answers.Usage(
+                record.requests, record.input_tokens, record.output_tokens, record.cost_usd, record.latency_ms
+            ),
+            question.fingerprint if kept else None,
+            record.raw_answer if kept else None,
+            self.holder if outcome == "answered" else None,
+        )
 
     @asynccontextmanager
     async def renewing(self) -> AsyncIterator[None]:
@@ -252,8 +301,8 @@ class Asking:
             while True:
                 await asyncio.sleep(RENEW_SECONDS)
                 try:
-                    async with self._database.transaction() as session:
-                        await limiter.renew(session, self.holder)
+                    async with self._database.connection() as connection:
+                        await limiter.renew(connection, self.holder)
                 except Exception as error:
                     if not is_outage(error):
                         raise
@@ -267,26 +316,15 @@ class Asking:
                 await task
 
     async def release(self) -> None:
-        """Give the place back; where the database is away it expires by itself."""
+        """Give the place back, if there is one; where the database is away it expires by itself."""
+        if not self._placed:
+            return
         try:
-            async with self._database.transaction() as session:
-                await limiter.release(session, self.holder)
+            async with self._database.connection() as connection:
+                await limiter.release(connection, self.holder)
         except Exception as error:
             if not is_outage(error):
                 raise
-
-
-def _response(question: Question, record: CallRecord, model: str) -> ModelResponse:
-    return ModelResponse(
-        fingerprint=question.fingerprint,
-        run_id=question.run.id,
-        model=model,
-        raw_answer=record.raw_answer or "",
-        input_tokens=record.input_tokens,
-        output_tokens=record.output_tokens,
-        cost_usd=record.cost_usd,
-        latency_ms=record.latency_ms,
-    )
 
 
 async def _seen_through(storing: Coroutine[None, None, None]) -> None:

@@ -1,27 +1,31 @@
 """One attempt at one batch: find the answer that was paid for before, or ask the model, store the answer, count it."""
 
 import asyncio
-from collections.abc import Coroutine
-from datetime import timedelta
-from typing import Literal
+from collections.abc import Coroutine, Sequence
+from datetime import datetime, timedelta
+from typing import Literal, TypeVar
+from uuid import UUID
 
-from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.asking import Asking, BudgetSpentError
+from activities.asking import Asking, BudgetSpentError, Counting
 from activities.attempts import beating, step
-from activities.questions import Question, read_question
+from activities.findings import Answered
+from activities.questions import Question, may_call, read_question
 from activities.resources import Resources
-from activities.saving import save_batch
+from activities.saving import Saver
+from activities.together import Together
 from analysis.proposals import AnswerInvalidError, parse_answer
 from analysis.verdicts import PROVIDER_WIDE, judge
-from db import answers, batches, limiter, runs
+from db import answers, batches, runs
 from errors import ModelFailure
 from llm.errors import CUT_OFF
 from logs import logger
 from models.base import new_id, now
 from workflows import contract
+
+Result = TypeVar("Result")
 
 PLACE_POLL_SECONDS = 0.5
 
@@ -34,6 +38,8 @@ class ExtractionActivities:
         self._database = resources.database
         self._retention = timedelta(days=resources.settings.answer_retention_days)
         self._silence = timedelta(seconds=resources.settings.provider_silence_seconds)
+        self._counting: Counting = Together(self._count)
+        self._saver = Saver(resources)
 
     @activity.defn(name="extract_proposals")
     @step
@@ -51,7 +57,7 @@ class ExtractionActivities:
         if not waiting:
             return contract.Probed(up=True)
         batch = contract.BatchRef(run_id=ref.run_id, batch_no=waiting[0])
-        extracted = await _outliving_the_server(self._attempt(batch, probing=True))
+        extracted, _ = await _outliving_the_server(self._attempt(batch, probing=True))
         up = extracted.outcome != "provider_down"
         async with runs.locked(self._database, ref.run_id) as held:
             if held.run.paused_reason == "provider_unavailable":
@@ -59,84 +65,106 @@ class ExtractionActivities:
                 await held.record("provider_probed", {"run_id": str(ref.run_id), "up": up, "code": code})
         return contract.Probed(up=up)
 
+    async def _count(self, run_id: UUID, spent: Sequence[answers.Spent]) -> Sequence[None]:
+        async with self._database.connection() as connection:
+            await answers.count(connection, run_id, spent)
+        return [None] * len(spent)
+
     async def _attempt_and_save(self, ref: contract.BatchRef) -> contract.Extracted:
         """One attempt, and its answer saved at once. What goes wrong with that is left to the step that saves alone and
         is tried again until it is done: the answer is paid for and stored."""
-        extracted = await self._attempt(ref)
+        extracted, answered = await self._attempt(ref)
         if extracted.outcome == "answered":
             try:
-                extracted.settled = await save_batch(self._resources, ref)
+                extracted.settled = await self._saver.save(ref, answered)
             except Exception as error:
                 _log.warning("An answer waits to be saved", batch_no=ref.batch_no, error=type(error).__name__)
         return extracted
 
-    async def _attempt(self, ref: contract.BatchRef, *, probing: bool = False) -> contract.Extracted:
-        asking = Asking(self._resources, ref, holder=new_id(), probing=probing)
+    async def _attempt(
+        self, ref: contract.BatchRef, *, probing: bool = False
+    ) -> tuple[contract.Extracted, Answered | None]:
+        """What came of it, with the answer where this attempt has it in hand."""
+        asking = Asking(self._resources, ref, self._counting, holder=new_id(), probing=probing)
         question = None
         try:
             question = await self._place(ref, asking)
             if question is None:
-                return contract.Extracted(outcome="not_called")
+                return contract.Extracted(outcome="not_called"), None
             if question.answered:
-                return contract.Extracted(outcome="answered")
+                return contract.Extracted(outcome="answered"), None
             _tell_processing(question)
             async with asking.renewing():
-                proposals = await asking.ask(question)
+                drafts = await asking.ask(question)
         except BudgetSpentError as spent:
-            return _budget_spent(str(spent))
+            return _budget_spent(str(spent)), None
         except ModelFailure as failure:
-            _tell_failed(ref, failure)
-            if failure.kind == "context_too_long" and question is not None and len(question.batch.message_ids) > 1:
-                return contract.Extracted(outcome="too_long")
-            if asking.shortened and failure.detail.startswith(CUT_OFF):
-                return _budget_spent("What is left doesn't pay for an answer of full length.")
-            if probing:
-                return _probed(failure)
-            return await self._after(failure, ref, asking)
+            return await self._failed(failure, ref, asking, question), None
         finally:
             await asking.release()
-        if proposals is None:
-            return contract.Extracted(outcome="not_called")
-        _log.info(f"Generated {proposals} proposals from batch", run_id=str(ref.run_id), batch_no=ref.batch_no)
-        return contract.Extracted(outcome="answered")
+        if drafts is None:
+            return contract.Extracted(outcome="not_called"), None
+        _log.info(f"Generated {len(drafts)} proposals from batch", run_id=str(ref.run_id), batch_no=ref.batch_no)
+        return contract.Extracted(outcome="answered"), Answered.of(question, drafts)
+
+    async def _failed(
+        self, failure: ModelFailure, ref: contract.BatchRef, asking: Asking, question: Question | None
+    ) -> contract.Extracted:
+        _tell_failed(ref, failure)
+        if failure.kind == "context_too_long" and question is not None and len(question.batch.message_ids) > 1:
+            return contract.Extracted(outcome="too_long")
+        if asking.shortened and failure.detail.startswith(CUT_OFF):
+            return _budget_spent("What is left doesn't pay for an answer of full length.")
+        if asking.probing:
+            return _probed(failure)
+        return await self._after(failure, ref, asking)
 
     async def _place(self, ref: contract.BatchRef, asking: Asking) -> Question | None:
         """The question, once this attempt may ask it or finds its answer; None when the run isn't running."""
         while True:
-            async with self._database.transaction() as session:
-                question = await read_question(session, ref, probing=asking.probing)
-                if question is None:
-                    return None
-                if question.settled:
-                    return question
-                if await self._has_answer(session, question):
-                    return question
-                if await limiter.claim(
-                    session,
-                    ref.run_id,
-                    ref.batch_no,
-                    provider_id=question.provider.id,
-                    holder=asking.holder,
-                    limits=question.limits,
-                ):
-                    # An attempt that the server gave up on may have stored its answer while this one waited here.
-                    if not await self._has_answer(session, question):
-                        question.attempt = await answers.open_attempt(
-                            session, ref.run_id, ref.batch_no, question.fingerprint
-                        )
-                    return question
+            async with self._database.connection() as connection:
+                question = await read_question(connection, ref, probing=asking.probing)
+            if question is None or question.settled:
+                return question
+            # At a provider that is busy an answer that is known needs no place.
+            if (question.limits.concurrency is not None and await self._known(question)) or await asking.claim(
+                question
+            ):
+                return await self._open(question, asking)
             await asyncio.sleep(PLACE_POLL_SECONDS)
 
-    async def _has_answer(self, session: AsyncSession, question: Question) -> bool:
-        """Whether the question's answer is stored and fits the present parser; then it is the batch's."""
-        run_id, batch_no = question.run.id, question.batch.batch_no
-        since = now() - self._retention if question.use_cache else None
-        stored = await answers.reusable(session, question.fingerprint, run_id, since=since)
-        question.answered = stored is not None and _still_valid(stored.raw_answer, question)
-        if stored is not None and question.answered:
-            await answers.open_attempt(session, run_id, batch_no, question.fingerprint)
-            await answers.count_cache_hit(session, run_id, batch_no, stored.model)
-        return question.answered
+    async def _open(self, question: Question, asking: Asking) -> Question | None:
+        """Show the attempt on its batch, and see whether its answer is stored and fits the present parser: then it is
+        the batch's. Only who has the place looks, for another attempt may have stored it until then."""
+        ref, name = question.ref, question.fingerprint
+        async with self._database.connection() as connection:
+            opened = await answers.open_attempt(
+                connection,
+                ref.run_id,
+                ref.batch_no,
+                name,
+                provider_id=question.provider.id,
+                since=self._oldest(question),
+            )
+            question.attempt = opened.number
+            question.answered = opened.stored is not None and _still_valid(opened.stored.raw_answer, question)
+            if opened.stored is not None and question.answered:
+                await answers.count_cache_hit(connection, ref.run_id, ref.batch_no, opened.stored.model)
+        if not question.answered and not may_call(opened.status, opened.paused_reason, probing=asking.probing):
+            return None
+        asking.found(opened, question)
+        return question
+
+    async def _known(self, question: Question) -> bool:
+        async with self._database.connection() as connection:
+            stored = await answers.reusable(
+                connection, question.fingerprint, question.ref.run_id, since=self._oldest(question)
+            )
+        return stored is not None and _still_valid(stored.raw_answer, question)
+
+    def _oldest(self, question: Question) -> datetime | None:
+        """From when on an answer of another run may be used."""
+        return now() - self._retention if question.use_cache else None
 
     async def _after(self, failure: ModelFailure, ref: contract.BatchRef, asking: Asking) -> contract.Extracted:
         """Judge a failed call by all that the run's calls say of the provider."""
@@ -153,7 +181,7 @@ class ExtractionActivities:
                 raise ApplicationError(failure.rule.hint, type=failure.code, category=ApplicationErrorCategory.BENIGN)
 
 
-async def _outliving_the_server(attempt: Coroutine[None, None, contract.Extracted]) -> contract.Extracted:
+async def _outliving_the_server(attempt: Coroutine[None, None, Result]) -> Result:
     """What the attempt comes to. The server may give up on it while its call is under way and paid for. Then the call
     goes on, and the next attempt waits for its answer; only a cancelled run or a stopping worker ends it."""
     async with beating():
@@ -209,8 +237,8 @@ def _still_valid(raw_answer: str, question: Question) -> bool:
 
 def _tell_processing(question: Question) -> None:
     _log.info(
-        f"Processing batch {question.batch.batch_no}/{question.run.batches_created}"
-        f" ({question.batch.message_count} messages)",
-        run_id=str(question.run.id),
-        batch_no=question.batch.batch_no,
+        f"Processing batch {question.ref.batch_no}/{question.batch.batches_created}"
+        f" ({len(question.batch.message_ids)} messages)",
+        run_id=str(question.ref.run_id),
+        batch_no=question.ref.batch_no,
     )

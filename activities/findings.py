@@ -1,22 +1,34 @@
-"""What a batch's stored answer says, with all that takes time to find out about it: before anything is locked."""
+"""What the answers of batches say, with all that takes time to find out about it: before anything is locked."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import mul
 from uuid import UUID
 
+from activities.questions import Question
 from analysis.projects import Candidate, Classification, classify, meaning
 from analysis.prompts import refs_of
 from analysis.proposals import AnswerInvalidError, ProposalDraft, parse_answer
-from db import answers, batches, projects, runs
+from db import answers, batches, projects
 from db.engine import Database
 from db.vectors import Vector
 from errors import Conflict
 from llm.embeddings import embed, embed_kept
 from models.conversation import ChatMessage
-from models.project import ProjectConfig
-from models.run import AnalysisRun
 from workflows import contract
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A batch's answer, read: what is sure enough of it, in its order."""
+
+    batch_no: int
+    messages: list[ChatMessage]
+    drafts: list[ProposalDraft]
+
+    @staticmethod
+    def of(question: Question, drafts: Sequence[ProposalDraft]) -> "Answered":
+        return Answered(question.ref.batch_no, question.messages, _sure(drafts, question.batch.options))
 
 
 @dataclass(frozen=True)
@@ -30,47 +42,55 @@ class Finding:
     project: Classification
 
 
-async def read(database: Database, ref: contract.BatchRef, *, measuring: bool) -> list[Finding]:
-    """The findings of the batch, in the order of its answer; 409 `answer_missing`, `answer_invalid`."""
-    async with database.transaction() as session:
-        run = await runs.get(session, ref.run_id)
-        batch = await batches.get(session, ref.run_id, ref.batch_no)
-        answer = await answers.stored(session, batch.fingerprint or "")
-        if answer is None:
-            raise Conflict("answer_missing", "The batch has no stored answer.")
-        messages = await batches.messages(session, batch.message_ids)
-        drafts = _drafts(run, answer.raw_answer, messages)
-        known = await projects.active(session) if drafts else []
-    vectors: Sequence[Vector | None] = [None] * len(drafts)
-    meanings: Sequence[Vector | None] = [None] * len(known)
-    if measuring:
-        vectors = await embed([draft.title for draft in drafts])
-        meanings = await embed_kept([meaning(one.name, one.description, one.keywords, one.components) for one in known])
-    shares: list[dict[UUID, float]] = [{} for _ in drafts]
-    if known:
-        async with database.transaction() as session:
-            shares = [{} if vector is None else await projects.neighbours(session, vector) for vector in vectors]
-    texts = {message.id: message.text for message in messages}
-    found = []
-    for draft, vector, shared in zip(drafts, vectors, shares, strict=True):
-        said = " ".join(texts[message_id] for message_id in draft.source_message_ids)
-        candidates = [_candidate(one, vector, its, shared) for one, its in zip(known, meanings, strict=True)]
-        project = classify(f"{draft.title}\n{said}", draft.project_name, candidates)
-        found.append(Finding(draft, said, vector, project))
-    return found
-
-
-def _drafts(run: AnalysisRun, raw_answer: str, messages: list[ChatMessage]) -> list[ProposalDraft]:
-    min_confidence = float(run.options.get("min_confidence", 0))
+async def stored(database: Database, ref: contract.BatchRef) -> Answered:
+    """The batch's answer as it was stored; 409 `answer_missing`, `answer_invalid`."""
+    async with database.connection() as connection:
+        batch = await batches.asked(connection, ref.run_id, ref.batch_no)
+        answer = await answers.stored(connection, batch.fingerprint or "")
+    if answer is None:
+        raise Conflict("answer_missing", "The batch has no stored answer.")
     try:
-        drafts = parse_answer(raw_answer, refs_of(messages, run.config_snapshot["prompt_version"]), messages)
+        drafts = parse_answer(
+            answer.raw_answer, refs_of(batch.messages, batch.snapshot["prompt_version"]), batch.messages
+        )
     except AnswerInvalidError as invalid:
         raise Conflict("answer_invalid", "The stored answer does not fit the present schema.") from invalid
-    return [draft for draft in drafts if draft.confidence >= min_confidence]
+    return Answered(ref.batch_no, batch.messages, _sure(drafts, batch.options))
+
+
+async def read(database: Database, answered: Sequence[Answered], *, measuring: bool) -> list[list[Finding]]:
+    """The findings of each batch."""
+    drafts = [draft for one in answered for draft in one.drafts]
+    if not drafts:
+        return [[] for _ in answered]
+    vectors: Sequence[Vector | None] = [None] * len(drafts)
+    if measuring:
+        vectors = await embed([draft.title for draft in drafts])
+    async with database.connection() as connection:
+        around = await projects.around(connection, vectors)
+    meanings: Sequence[Vector | None] = [None] * len(around.projects)
+    if measuring:
+        meanings = await embed_kept(
+            [meaning(one.name, one.description, one.keywords, one.components) for one in around.projects]
+        )
+    texts = {message.id: message.text for one in answered for message in one.messages}
+    found = []
+    for draft, vector, shared in zip(drafts, vectors, around.shares, strict=True):
+        said = " ".join(texts[message_id] for message_id in draft.source_message_ids)
+        candidates = [_candidate(one, vector, its, shared) for one, its in zip(around.projects, meanings, strict=True)]
+        project = classify(f"{draft.title}\n{said}", draft.project_name, candidates)
+        found.append(Finding(draft, said, vector, project))
+    in_order = iter(found)
+    return [[next(in_order) for _ in one.drafts] for one in answered]
+
+
+def _sure(drafts: Sequence[ProposalDraft], options: Mapping[str, object]) -> list[ProposalDraft]:
+    least = float(str(options.get("min_confidence", 0)))
+    return [draft for draft in drafts if draft.confidence >= least]
 
 
 def _candidate(
-    project: ProjectConfig, vector: Vector | None, meaning: Vector | None, shares: Mapping[UUID, float]
+    project: projects.ActiveProject, vector: Vector | None, meaning: Vector | None, shares: Mapping[UUID, float]
 ) -> Candidate:
     return Candidate(
         project.id,

@@ -1,18 +1,23 @@
-"""Turn stored answers into proposals, one transaction a batch."""
+"""Turn answers into proposals: the batches of a run that wait for it together, each whole or not at all."""
 
 from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
 
 from temporalio import activity
 
 from activities.attempts import step
-from activities.findings import Finding, read
+from activities.findings import Answered, Finding, read, stored
 from activities.resources import Resources
+from activities.together import Together
 from analysis.memory import Recollection, recall
 from analysis.prefilter import matched_keywords
-from db import batches, decisions, memory, proposals, runs, vectors
+from db import batches, decisions, memory, proposals, runs, settling
+from db.settling import Found
+from db.vectors import Vector
 from logs import logger
 from models.proposal import TaskProposal
-from models.run import AnalysisBatch, AnalysisRun
+from models.run import AnalysisRun
 from workflows import contract
 
 _log = logger("gleaner.worker")
@@ -20,59 +25,98 @@ _log = logger("gleaner.worker")
 
 class SavingActivities:
     def __init__(self, resources: Resources) -> None:
-        self._resources = resources
         self._database = resources.database
+        self._saver = Saver(resources)
 
     @activity.defn(name="save_proposals")
     @step
     async def save_proposals(self, ref: contract.BatchRef) -> contract.BatchSettled:
-        """See `save_batch`."""
-        return await save_batch(self._resources, ref)
+        """See `Saver.save`."""
+        return await self._saver.save(ref)
 
     @activity.defn(name="fail_batch")
     @step
     async def fail_batch(self, failure: contract.BatchFailure) -> contract.BatchSettled:
         """Record that a batch failed for good, with the reason that its last attempt left on the row."""
         async with runs.locked(self._database, failure.run_id) as held:
-            settling = await batches.lock_unsettled(held, failure.batch_no)
-            if settling is not None:
-                await batches.settle(held, settling, error=settling.error or failure.error)
-            return _settled(held.run, settling, 0)
+            failing = await batches.lock_unsettled(held, failure.batch_no)
+            if failing is not None:
+                await batches.fail(held, failing, failing.error or failure.error)
+            return _settled(held.run, None if failing is None else 0)
 
 
-async def save_batch(resources: Resources, ref: contract.BatchRef) -> contract.BatchSettled:
-    """Store the proposals of the batch's answer, settle the batch, count and tell: all of it or nothing."""
-    database = resources.database
-    findings = await read(database, ref, measuring=resources.settings.embeddings == "local")
-    async with database.transaction() as session, runs.holding(session, ref.run_id) as held:
-        settling = await batches.lock_unsettled(held, ref.batch_no)
-        found = [] if settling is None else await _found(held, settling, findings)
-        count = sum(proposal.status == "pending" for proposal, _ in found)
-        if settling is not None:
-            proposals.add(session, [proposal for proposal, _ in found])
-            await batches.settle(held, settling, proposals=count, suppressed=len(found) - count)
-            await vectors.store(session, [proposal for proposal, _ in found], [one.vector for one in findings])
-            for proposal, known in found:
-                if _approves_itself(held.run, proposal, known.nearest):
-                    await decisions.approve_found(held, proposal)
-        settled = _settled(held.run, settling, count)
-    if settled.counted:
-        _tell_saved(ref, count)
-    return settled
+class Saver:
+    """Turns the answers of batches into proposals. Batches of one run that wait for it are saved together, since each
+    needs the run's row for itself."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._database = resources.database
+        self._measuring = resources.settings.embeddings == "local"
+        self._together: Together[UUID, Answered, contract.BatchSettled] = Together(self._save)
+
+    async def save(self, ref: contract.BatchRef, answered: Answered | None = None) -> contract.BatchSettled:
+        """Store the proposals of the batch's answer (by default the stored one), settle the batch, count and tell: all
+        of it or nothing."""
+        if answered is None:
+            answered = await stored(self._database, ref)
+        settled = await self._together.do(ref.run_id, answered)
+        if settled.counted:
+            _tell_saved(ref, settled.proposals)
+        return settled
+
+    async def _save(self, run_id: UUID, answered: Sequence[Answered]) -> list[contract.BatchSettled]:
+        findings = await read(self._database, answered, measuring=self._measuring)
+        numbers = [one.batch_no for one in answered]
+        async with (
+            self._database.transaction() as session,
+            settling.holding(session, run_id, numbers) as (held, models),
+        ):
+            found = [
+                Found(
+                    one.batch_no,
+                    [_row(held.run, one.batch_no, models[one.batch_no], *its) for its in enumerate(part, 1)],
+                    [finding.vector for finding in part],
+                )
+                for one, part in zip(answered, findings, strict=True)
+                if one.batch_no in models
+            ]
+            # What approves itself is a task to the batches after it.
+            for part in [[one] for one in found] if _rule(held.run) else [found] if found else []:
+                await _settle(held, part)
+            pending = {one.batch_no: one.pending for one in found}
+            return [_settled(held.run, pending.get(number)) for number in numbers]
 
 
-async def _found(
-    held: runs.LockedRun, batch: AnalysisBatch, findings: Sequence[Finding]
-) -> list[tuple[TaskProposal, Recollection]]:
-    """The rows of the findings, each with what is known of it already."""
-    rows = [_row(held.run, batch, ordinal, finding) for ordinal, finding in enumerate(findings, 1)]
-    if not rows:
-        return []
-    known = await memory.remembered(held.session, held.run, rows, [finding.vector for finding in findings])
-    found = list(zip(rows, recall([row.proposed_title for row in rows], known), strict=True))
-    for proposal, recollection in found:
-        _remind(proposal, recollection)
-    return found
+async def _settle(held: runs.LockedRun, found: Sequence[Found]) -> None:
+    """Find out what is known of the proposals of these batches, and store them."""
+    nearest = await _remind_all(held, found)
+    await settling.complete(held, found)
+    for one in found:
+        for proposal in one.proposals:
+            if _approves_itself(held.run, proposal, nearest[proposal.id]):
+                await decisions.approve_found(held, await proposals.get(held.session, proposal.id))
+
+
+async def _remind_all(held: runs.LockedRun, found: Sequence[Found]) -> dict[UUID, float]:
+    """Say on each proposal what is known of it already, and return how alike the likest is, 0 to 1. A batch knows those
+    before it as if they had been stored."""
+    every, vectors = [row for one in found for row in one.proposals], [it for one in found for it in one.vectors]
+    known = iter(await memory.remembered(held.session, held.run, every, vectors) if every else [])
+    nearest: dict[UUID, float] = {}
+    before: list[tuple[TaskProposal, Vector | None]] = []
+    for one in found:
+        mine = [next(known) for _ in one.proposals]
+        for at, (memories, vector) in enumerate(zip(mine, one.vectors, strict=True)):
+            if vector is not None:
+                memories += memory.just_found(vector, before)[: memory.RESEMBLING]
+            memories += memory.just_found(vector, list(zip(one.proposals[:at], one.vectors[:at], strict=True)))
+        for row, recollection in zip(
+            one.proposals, recall([row.proposed_title for row in one.proposals], mine), strict=True
+        ):
+            _remind(row, recollection)
+            nearest[row.id] = recollection.nearest
+        before += [pair for pair in zip(one.proposals, one.vectors, strict=True) if pair[0].status == "pending"]
+    return nearest
 
 
 def _remind(proposal: TaskProposal, known: Recollection) -> None:
@@ -89,7 +133,7 @@ def _remind(proposal: TaskProposal, known: Recollection) -> None:
 def _approves_itself(run: AnalysisRun, proposal: TaskProposal, nearest: float) -> bool:
     """Whether the project's rule, as it was when the run began, needs no person for this. What the model itself takes
     for a duplicate or an update always does. `nearest` is how alike the likest that is known is, 0 to 1."""
-    rule = run.config_snapshot.get("auto_approve")
+    rule = _rule(run)
     return (
         rule is not None
         and proposal.status == "pending"
@@ -99,13 +143,18 @@ def _approves_itself(run: AnalysisRun, proposal: TaskProposal, nearest: float) -
     )
 
 
-def _row(run: AnalysisRun, batch: AnalysisBatch, ordinal: int, finding: Finding) -> TaskProposal:
+def _rule(run: AnalysisRun) -> dict[str, Any] | None:
+    rule: dict[str, Any] | None = run.config_snapshot.get("auto_approve")
+    return rule
+
+
+def _row(run: AnalysisRun, batch_no: int, model: str | None, ordinal: int, finding: Finding) -> TaskProposal:
     snapshot, draft, project = run.config_snapshot, finding.draft, finding.project
     own = snapshot.get("project")
     keywords = project.keywords if own is None else matched_keywords(own["keywords"], finding.said)
     return TaskProposal(
         run_id=run.id,
-        batch_no=batch.batch_no,
+        batch_no=batch_no,
         ordinal=ordinal,
         proposed_title=draft.title,
         proposed_description=draft.description,
@@ -125,15 +174,16 @@ def _row(run: AnalysisRun, batch: AnalysisBatch, ordinal: int, finding: Finding)
         proposed_project_id=project.project_id,
         project_classification_confidence=project.confidence,
         project_keywords_matched=list(keywords),
-        model=batch.model or snapshot["agent"]["model_name"],
+        model=model or snapshot["agent"]["model_name"],
         prompt_version=snapshot["prompt_version"],
     )
 
 
-def _settled(run: AnalysisRun, batch: AnalysisBatch | None, proposals: int) -> contract.BatchSettled:
+def _settled(run: AnalysisRun, proposals: int | None) -> contract.BatchSettled:
+    """None stands for a batch that was settled before, or can't be any more."""
     return contract.BatchSettled(
-        counted=batch is not None,
-        proposals=proposals if batch is not None else 0,
+        counted=proposals is not None,
+        proposals=proposals or 0,
         proposals_pending=run.proposals_pending,
         batches_failed=run.batches_failed,
     )

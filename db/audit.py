@@ -29,21 +29,26 @@ def write(
     before: Values | None,
     after: Values | None,
 ) -> None:
-    """Add an entry to the caller's transaction. Of two sides only the fields that differ are kept."""
+    """Add an entry to the caller's transaction."""
+    session.add(entry(actor, action, entity_type, entity_id, before=before, after=after))
+
+
+def entry(
+    actor: Actor, action: str, entity_type: EntityType, entity_id: UUID, *, before: Values | None, after: Values | None
+) -> AuditEntry:
+    """Of two sides only the fields that differ are kept."""
     if before is not None and after is not None:
         names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
         before, after = _only(before, names), _only(after, names)
-    session.add(
-        AuditEntry(
-            actor_kind=actor.kind,
-            actor_id=actor.id,
-            actor_name=actor.name,
-            action=action,
-            entity_type=entity_type,
-            entity_id=entity_id,
-            before=to_jsonable_python(before),
-            after=to_jsonable_python(after),
-        )
+    return AuditEntry(
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        actor_name=actor.name,
+        action=action,
+        entity_type=entity_type,
+        entity_id=entity_id,
+        before=to_jsonable_python(before),
+        after=to_jsonable_python(after),
     )
 
 

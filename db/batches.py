@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import TextClause, func, text
@@ -12,11 +13,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from analysis.batches import Placed, PlannedBatch, place_to_cut
 from analysis.estimates import Past, Work
 from db.runs import LockedRun
+from db.statements import On, Statement
+from models.agent import LLMProvider
 from models.base import now
 from models.conversation import ChatMessage
 from models.message import Message
 from models.run import AnalysisBatch
-from models.values import ProviderType
+from models.values import BatchStatus, PausedReason, ProviderType, RunStatus
 
 PLACES_AT_ONCE = 5000
 CONTEXT = 5
@@ -92,14 +95,6 @@ async def add(held: LockedRun, planned: Sequence[PlannedBatch]) -> None:
     held.run.batches_created += len(planned)
 
 
-async def get(session: AsyncSession, run_id: UUID, batch_no: int) -> AnalysisBatch:
-    return (
-        await session.exec(
-            select(AnalysisBatch).where(col(AnalysisBatch.run_id) == run_id, col(AnalysisBatch.batch_no) == batch_no)
-        )
-    ).one()
-
-
 async def unsettled(session: AsyncSession, run_id: UUID) -> list[int]:
     """The numbers of the batches that nobody settled, in order."""
     query = (
@@ -158,49 +153,86 @@ async def past_usage(session: AsyncSession, provider_type: ProviderType, model: 
     return Past(Work(count, messages, characters), input_tokens, output_tokens) if count else None
 
 
-async def messages(session: AsyncSession, ids: Sequence[UUID]) -> list[ChatMessage]:
+_SHOWN = ", ".join(  # as a `ChatMessage` has it
+    f"message.{name}"
+    for name in (
+        *("id", "channel", "author", "sent_at", "content"),
+        *("thread_id", "reply_to", "is_bot", "external_id"),
+    )
+)
+_messages = Statement(
+    f"""
+    SELECT {_SHOWN} FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS wanted (id, place)
+    JOIN messages AS message ON message.id = wanted.id ORDER BY place
+    """  # noqa: S608 - the part put in is a constant of the code
+)
+
+
+async def messages(on: On, ids: Sequence[UUID]) -> list[ChatMessage]:
     """The messages in the order of `ids`; one that was deleted since is left out."""
-    found = {row.id: row for row in (await session.exec(select(Message).where(col(Message.id).in_(list(ids))))).all()}
-    return [_as_chat(found[message_id]) for message_id in ids if message_id in found]
-
-
-def _as_chat(row: Message) -> ChatMessage:
-    return ChatMessage(
-        id=row.id,
-        channel=row.channel,
-        author=row.author,
-        sent_at=row.sent_at,
-        text=row.content,
-        thread_id=row.thread_id,
-        reply_to=row.reply_to,
-        is_bot=row.is_bot,
-        external_id=row.external_id,
-    )
-
-
-async def before(session: AsyncSession, batch: AnalysisBatch) -> list[UUID]:
-    """The last messages of the batch that was planned before this one, where it is of the same channel: what was said
-    before, and nothing that comes in later can change it."""
-    query = text(
-        f"SELECT message_ids[greatest(cardinality(message_ids) - {CONTEXT} + 1, 1):] FROM analysis_batches"  # noqa: S608
-        " WHERE run_id = :run AND batch_no = :batch_no - 1 AND source_id = :source AND channel = :channel"
-    )
-    values = {
-        "run": batch.run_id,
-        "batch_no": batch.batch_no,
-        "source": batch.source_id,
-        "channel": batch.channel,
-    }
-    return list(await session.scalar(query, values) or [])
+    return [ChatMessage(*row) for row in await _messages.rows(on, {"ids": list(ids)})]
 
 
 @dataclass(frozen=True)
-class Settled:
-    """Where the run stands after a batch was settled."""
+class Asked:
+    """A batch with all that a question about it is made of, as it is now."""
 
-    proposals: int
-    proposals_pending: int
-    batches_failed: int
+    run_status: RunStatus
+    paused_reason: PausedReason | None
+    working_since: datetime
+    batches_created: int
+    options: dict[str, Any]
+    snapshot: dict[str, Any]
+    status: BatchStatus
+    fingerprint: str | None
+    message_ids: list[UUID]
+    provider: LLMProvider | None
+    messages: list[ChatMessage]
+    earlier: list[ChatMessage]
+    """The last messages of the batch that was planned before, where it is of the same channel: what was said before, and
+    nothing that comes in later can change it."""
+
+
+_PROVIDER = tuple(name for name in LLMProvider.model_fields if not name.endswith("_at"))
+_asked = Statement(
+    f"""
+    SELECT run.status, run.paused_reason, coalesce(run.working_since, run.created_at), run.batches_created,
+           run.options, run.config_snapshot, batch.status, batch.fingerprint, batch.message_ids,
+           ARRAY(SELECT ROW ({_SHOWN}) FROM unnest(batch.message_ids) WITH ORDINALITY AS wanted (id, place)
+                 JOIN messages AS message ON message.id = wanted.id ORDER BY place),
+           ARRAY(SELECT ROW ({_SHOWN}) FROM analysis_batches AS before, unnest(
+                     before.message_ids[greatest(cardinality(before.message_ids) - {CONTEXT} + 1, 1):]
+                 ) WITH ORDINALITY AS wanted (id, place)
+                 JOIN messages AS message ON message.id = wanted.id
+                 WHERE before.run_id = batch.run_id AND before.batch_no = batch.batch_no - 1
+                   AND before.source_id = batch.source_id AND before.channel = batch.channel ORDER BY place),
+           {", ".join(f"provider.{name}" for name in _PROVIDER)}
+    FROM analysis_runs AS run JOIN analysis_batches AS batch ON batch.run_id = run.id
+    LEFT JOIN llm_providers AS provider ON provider.id = CAST(run.config_snapshot #>> '{{provider,id}}' AS uuid)
+    WHERE run.id = :run AND batch.batch_no = :batch_no
+    """  # noqa: S608 - the parts put in are constants of the code
+)
+
+
+async def asked(on: On, run_id: UUID, batch_no: int) -> Asked:
+    """The batch, its run, its messages and its provider, in one statement."""
+    row = await _asked.row(on, {"run": run_id, "batch_no": batch_no})
+    assert row is not None
+    status, paused_reason, since, created, options, snapshot, batch_status, name, ids, shown, earlier, *provider = row
+    return Asked(
+        status,
+        paused_reason,
+        since,
+        created,
+        options,
+        snapshot,
+        batch_status,
+        name,
+        ids,
+        None if provider[0] is None else LLMProvider(**dict(zip(_PROVIDER, provider, strict=True))),
+        [ChatMessage(*message) for message in shown],
+        [ChatMessage(*message) for message in earlier],
+    )
 
 
 async def lock_unsettled(held: LockedRun, batch_no: int) -> AnalysisBatch | None:
@@ -211,23 +243,20 @@ async def lock_unsettled(held: LockedRun, batch_no: int) -> AnalysisBatch | None
     return batch if batch is not None and batch.status in ("waiting", "running") else None
 
 
-async def settle(
-    held: LockedRun, batch: AnalysisBatch, *, proposals: int = 0, suppressed: int = 0, error: str | None = None
-) -> None:
-    """Count the batch as completed or (with an error) failed, and tell; the proposals' rows are in the session.
-    `proposals` are those to be reviewed."""
+async def fail(held: LockedRun, batch: AnalysisBatch, error: str) -> None:
+    """Count the batch as failed for good, and tell."""
+    batch.status, batch.error, batch.settled_at = "failed", error, now()
+    held.run.batches_failed += 1
+    await tell_progress(held)
+    await held.record(
+        "batch_failed",
+        {"run_id": str(held.run.id), "batch_no": batch.batch_no, "error": error, "attempts": batch.attempts},
+    )
+
+
+async def tell_progress(held: LockedRun) -> None:
+    """Bring the run's per cent up to what is settled, and tell."""
     run = held.run
-    batch.status = "completed" if error is None else "failed"
-    batch.error = error
-    batch.proposals = proposals + suppressed
-    batch.settled_at = now()
-    if error is None:
-        run.batches_completed += 1
-    else:
-        run.batches_failed += 1
-    run.proposals_total += proposals
-    run.proposals_pending += proposals
-    run.proposals_suppressed += suppressed
     settled = run.batches_completed + run.batches_failed
     run.progress_percent = max(run.progress_percent, percent(settled, run.batches_created))
     await held.record(
@@ -239,22 +268,6 @@ async def settle(
             "progress_percent": run.progress_percent,
         },
     )
-    if error is not None:
-        await held.record(
-            "batch_failed",
-            {"run_id": str(run.id), "batch_no": batch.batch_no, "error": error, "attempts": batch.attempts},
-        )
-    elif proposals:
-        await held.record(
-            "proposals_created",
-            {
-                "run_id": str(run.id),
-                "batch_no": batch.batch_no,
-                "proposals_count": proposals,
-                "proposals_total": run.proposals_total,
-                "proposals_pending": run.proposals_pending,
-            },
-        )
 
 
 async def split(held: LockedRun, batch: AnalysisBatch) -> list[int]:

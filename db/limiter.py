@@ -10,6 +10,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db.statements import On, Statement
+
 BURST_SECONDS = 5.0
 LEASE_SECONDS = 12.0
 """How long a place outlives its holder's last sign of life."""
@@ -77,7 +79,7 @@ _serve_place = text(
         SET place_served_at = excluded.place_served_at, place_wanted_until = NULL
     """
 )
-_claim = text(
+_claim = Statement(
     """
     INSERT INTO provider_leases (run_id, batch_no, provider_id, holder, expires_at)
     VALUES (:run, :batch_no, :provider, :holder, clock_timestamp() + make_interval(secs => CAST(:life AS float8)))
@@ -94,16 +96,9 @@ async def claim(
 ) -> bool:
     """Take the batch's place at the provider; False while another attempt holds it, all places are taken, or those that
     are free are for runs that have fewer."""
-    values = {
-        "run": run_id,
-        "batch_no": batch_no,
-        "provider": provider_id,
-        "holder": holder,
-        "life": LEASE_SECONDS,
-        "wanted": WANTED_SECONDS,
-    }
     if limits.concurrency is None:
-        return await session.scalar(_claim, values) is not None
+        return await claim_unlimited(session, run_id, batch_no, provider_id=provider_id, holder=holder)
+    values = _claim_values(run_id, batch_no, provider_id, holder)
     await session.execute(_ensure, values)
     await session.execute(_lock, values)
     busy, held, before = (await session.execute(_places, values)).one()
@@ -113,23 +108,41 @@ async def claim(
         await session.execute(_want_place, values)
         return False
     await session.execute(_serve_place, values)
-    return await session.scalar(_claim, values) is not None
+    return await _claim.row(session, values) is not None
 
 
-async def renew(session: AsyncSession, holder: UUID) -> None:
+async def claim_unlimited(on: On, run_id: UUID, batch_no: int, *, provider_id: UUID, holder: UUID) -> bool:
+    """The same at a provider without a limit of calls at once: one statement, False only while another attempt holds
+    the place."""
+    return await _claim.row(on, _claim_values(run_id, batch_no, provider_id, holder)) is not None
+
+
+def _claim_values(run_id: UUID, batch_no: int, provider_id: UUID, holder: UUID) -> dict[str, object]:
+    return {
+        "run": run_id,
+        "batch_no": batch_no,
+        "provider": provider_id,
+        "holder": holder,
+        "life": LEASE_SECONDS,
+        "wanted": WANTED_SECONDS,
+    }
+
+
+_renew = Statement(
+    "UPDATE provider_leases SET expires_at = clock_timestamp() + make_interval(secs => CAST(:life AS float8))"
+    " WHERE holder = :holder"
+)
+_release = Statement("DELETE FROM provider_leases WHERE holder = :holder")
+
+
+async def renew(on: On, holder: UUID) -> None:
     """Say that the holder lives."""
-    await session.execute(
-        text(
-            "UPDATE provider_leases SET expires_at = clock_timestamp() + make_interval(secs => CAST(:life AS float8))"
-            " WHERE holder = :holder"
-        ),
-        {"holder": holder, "life": LEASE_SECONDS},
-    )
+    await _renew.rows(on, {"holder": holder, "life": LEASE_SECONDS})
 
 
-async def release(session: AsyncSession, holder: UUID) -> None:
+async def release(on: On, holder: UUID) -> None:
     """Give the place back."""
-    await session.execute(text("DELETE FROM provider_leases WHERE holder = :holder"), {"holder": holder})
+    await _release.rows(on, {"holder": holder})
 
 
 _take = text(

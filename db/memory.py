@@ -4,48 +4,120 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from operator import mul
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, null
-from sqlalchemy import select as columns
-from sqlalchemy.orm import Mapped
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from analysis.memory import Fate, Remembered
 from db import evidence
-from db.vectors import Vector
+from db.statements import Statement
+from db.vectors import Vector, written
 from models.message import Message
 from models.proposal import TaskProposal
 from models.run import AnalysisRun
-from models.task import Task
-from models.vectors import ProposalVector, TaskVector
 
-_Rows = Select[*tuple[Any, ...]]
-_OF_PROPOSAL: tuple[Any, ...] = (
-    TaskProposal.id,
-    TaskProposal.proposed_title,
-    TaskProposal.status,
-    TaskProposal.reject_reason,
-    TaskProposal.run_id,
-)
-_OF_TASK: tuple[Any, ...] = (Task.id, Task.title)
 RESEMBLING = 20
 """How many proposals, and how many tasks, with a title like a new one's are looked at."""
+
+# Whether anything of other runs rests on a message of the new ones, and for each new title what resembles it: proposals
+# that are pending or turned down, and tasks. Both come together, since each batch asks this while its run is locked.
+_LOOK = """
+    SELECT EXISTS (
+        SELECT FROM task_proposals AS proposal JOIN analysis_runs AS run ON run.id = proposal.run_id
+        WHERE proposal.source_message_ids && CAST(:messages AS uuid[]) AND proposal.run_id <> :run
+          AND proposal.status <> 'suppressed' AND run.project_config_id {of_project}
+    ), ARRAY(
+        SELECT ROW (new.place, known.*) FROM {given} CROSS JOIN LATERAL (
+            (SELECT proposal.id, proposed_title, status, reject_reason, run_id, {proposal_nearness}
+             FROM task_proposals AS proposal {proposal_vectors}
+             WHERE status IN ('pending', 'rejected') AND project_config_id {of_project} AND {proposal_likes}
+             LIMIT {limit})
+            UNION ALL
+            (SELECT task.id, task.title, 'task', NULL, NULL, {task_nearness}
+             FROM tasks AS task {task_vectors}
+             WHERE status <> 'withdrawn' AND project_config_id {of_project} AND {task_likes}
+             LIMIT {limit})
+        ) AS known
+    )
+"""
+
+
+def _by_meaning(of_project: str) -> Statement:
+    nearest = "true ORDER BY known.vector <=> CAST(new.vector AS halfvec)"
+    nearness = "1 - (known.vector <=> CAST(new.vector AS halfvec))"
+    return Statement(
+        _LOOK.format(
+            of_project=of_project,
+            given="unnest(CAST(:vectors AS text[])) WITH ORDINALITY AS new (vector, place)",
+            proposal_nearness=nearness,
+            proposal_vectors="JOIN proposal_vectors AS known ON known.proposal_id = proposal.id",
+            proposal_likes=nearest,
+            task_nearness=nearness,
+            task_vectors="JOIN task_vectors AS known ON known.task_id = task.id",
+            task_likes=nearest,
+            limit=RESEMBLING,
+        )
+    )
+
+
+def _by_words(of_project: str) -> Statement:
+    # To look for words takes as long as there are titles with some of them, and in one run thousands may be alike.
+    return Statement(
+        _LOOK.format(
+            of_project=of_project,
+            given="unnest(CAST(:titles AS text[])) WITH ORDINALITY AS new (title, place)",
+            proposal_nearness="CAST(NULL AS float8)",
+            proposal_vectors="",
+            proposal_likes="run_id <> :run AND proposed_title % new.title"
+            " ORDER BY similarity(proposed_title, new.title) DESC",
+            task_nearness="CAST(NULL AS float8)",
+            task_vectors="",
+            task_likes="task.title % new.title ORDER BY similarity(task.title, new.title) DESC",
+            limit=RESEMBLING,
+        )
+    )
+
+
+# Each in a form that an index can serve.
+_OF_PROJECT, _OF_NONE = "= CAST(:project AS uuid)", "IS NULL"
+_look = {
+    (True, True): _by_meaning(_OF_PROJECT),
+    (True, False): _by_meaning(_OF_NONE),
+    (False, True): _by_words(_OF_PROJECT),
+    (False, False): _by_words(_OF_NONE),
+}
 
 
 async def remembered(
     session: AsyncSession, run: AnalysisRun, found: Sequence[TaskProposal], vectors: Sequence[Vector | None]
 ) -> list[list[Remembered]]:
-    """For each new proposal of a batch what other runs of its project found in its messages, and what resembles its
-    title: tasks, proposals of any run, and those before it. `vectors` are those of the titles, None where unknown."""
-    on_messages = await _on_messages(session, run, found)
-    known = []
-    for at, new in enumerate(found):
-        seen = {one.proposal_id for one in on_messages[at]}
-        like = await _resembling(session, run, new.proposed_title, vectors[at], seen)
-        known.append([*on_messages[at], *like, *_before_it(found, vectors, at)])
+    """For each new proposal what other runs of its project found in its messages, and what resembles its title: tasks,
+    and proposals of any run. `vectors` are those of the titles: all of them, or None where nobody measures."""
+    measured = [written(vector) for vector in vectors if vector is not None]
+    assert len(measured) in (0, len(found))
+    values = {
+        "messages": list({message_id for new in found for message_id in new.source_message_ids}),
+        "run": run.id,
+        "project": run.project_config_id,
+        "titles": [new.proposed_title for new in found],
+        "vectors": measured,
+    }
+    row = await _look[bool(measured), run.project_config_id is not None].row(session, values)
+    assert row is not None
+    shared, alike = row
+    on_messages = await _on_messages(session, run, found) if shared else defaultdict(list)
+    known = [list(on_messages[at]) for at in range(len(found))]
+    seen = [{one.proposal_id for one in ones} for ones in known]
+    for place, found_id, title, fate, reason, run_id, nearness in alike:
+        if fate == "task":
+            known[place - 1].append(Remembered(title, "task", task_id=found_id, nearness=nearness))
+        elif found_id not in seen[place - 1]:
+            known[place - 1].append(
+                Remembered(
+                    title, fate, proposal_id=found_id, reject_reason=reason, nearness=nearness, own=run_id == run.id
+                )
+            )
     return known
 
 
@@ -65,8 +137,8 @@ async def _on_messages(
         )
         .order_by(col(TaskProposal.id))
     )
-    earlier = (await session.exec(query)).all() if ids else []
-    messages = await _messages(session, ids) if earlier else {}
+    earlier = (await session.exec(query)).all()
+    messages = await _messages(session, ids)
     known: defaultdict[int, list[Remembered]] = defaultdict(list)
     for proposal, its_run in earlier:
         last = await _last(session, proposal)
@@ -86,71 +158,14 @@ async def _messages(session: AsyncSession, ids: set[UUID]) -> dict[UUID, Message
     return {row.id: row for row in rows}
 
 
-async def _resembling(
-    session: AsyncSession, run: AnalysisRun, title: str, vector: Vector | None, known: set[UUID | None]
-) -> list[Remembered]:
-    """Tasks, and proposals that are pending or turned down, of the same project with a title like this one, the likest
-    first. `known` are left out."""
-    proposal, task = col(TaskProposal.proposed_title), col(Task.title)
-    proposals = columns(*_OF_PROPOSAL).where(
-        col(TaskProposal.status).in_(("pending", "rejected")), _of_project(col(TaskProposal.project_config_id), run)
-    )
-    tasks = columns(*_OF_TASK).where(col(Task.status) != "withdrawn", _of_project(col(Task.project_config_id), run))
-    if vector is None:
-        # To look for words takes as long as there are titles with some of them, and in one run thousands may be alike.
-        proposals = _likest_words(proposals.where(col(TaskProposal.run_id) != run.id), proposal, title)
-        tasks = _likest_words(tasks, task, title)
-    else:
-        proposals = _nearest(proposals.join(ProposalVector), col(ProposalVector.vector), vector)
-        tasks = _nearest(tasks.join(TaskVector), col(TaskVector.vector), vector)
-    return [
-        *(
-            Remembered(
-                row.proposed_title,
-                "pending" if row.status == "pending" else "rejected",
-                proposal_id=row.id,
-                reject_reason=row.reject_reason,
-                nearness=row.nearness,
-                own=row.run_id == run.id,
-            )
-            for row in (await session.execute(proposals)).all()
-            if row.id not in known
-        ),
-        *(
-            Remembered(row.title, "task", task_id=row.id, nearness=row.nearness)
-            for row in (await session.execute(tasks)).all()
-        ),
+def just_found(vector: Vector | None, before: Sequence[tuple[TaskProposal, Vector | None]]) -> list[Remembered]:
+    """The proposals that the same run found just before one with this vector, each with its own, as that one remembers
+    them; the likest first."""
+    known = [
+        Remembered(one.proposed_title, "pending", proposal_id=one.id, nearness=_nearness(vector, its), own=True)
+        for one, its in before
     ]
-
-
-def _of_project(column: Mapped[UUID | None], run: AnalysisRun) -> ColumnElement[bool]:
-    """In a form that an index can serve."""
-    project_id = run.project_config_id
-    return column.is_(None) if project_id is None else column == project_id
-
-
-def _likest_words(query: _Rows, title: Mapped[str], new: str) -> _Rows:
-    alike = query.add_columns(null().label("nearness")).where(title.op("%")(new))
-    return alike.order_by(func.similarity(title, new).desc()).limit(RESEMBLING)
-
-
-def _nearest(query: _Rows, known: Any, vector: Vector) -> _Rows:
-    distance = known.cosine_distance(vector)
-    return query.add_columns((1 - distance).label("nearness")).order_by(distance).limit(RESEMBLING)
-
-
-def _before_it(found: Sequence[TaskProposal], vectors: Sequence[Vector | None], at: int) -> list[Remembered]:
-    """The new proposals of the same batch that come before this one."""
-    return [
-        Remembered(
-            one.proposed_title,
-            "pending",
-            proposal_id=one.id,
-            nearness=_nearness(vectors[at], vectors[before]),
-            own=True,
-        )
-        for before, one in enumerate(found[:at])
-    ]
+    return sorted(known, key=lambda one: -(one.nearness or 0.0))
 
 
 def _nearness(one: Vector | None, other: Vector | None) -> float | None:

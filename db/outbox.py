@@ -1,16 +1,18 @@
 """The outbox: every event of a run is a row, numbered without gaps in the order of the commits."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, Uuid, cast, column, func, text, true
+from sqlalchemy import ARRAY, Integer, Uuid, cast, column, func, true
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db.statements import Statement
 from models.base import now
 from models.run import AnalysisRun, RunEvent
 
@@ -18,20 +20,30 @@ CHANNEL = "gleaner_events"
 """The NOTIFY channel; a payload is `run_id:seq` and never data."""
 
 
-async def record(session: AsyncSession, run: AnalysisRun, event: str, data: Mapping[str, Any]) -> None:
-    """Append one event in the caller's transaction, which must hold the lock on the run's row."""
+def event_of(run: AnalysisRun, event: str, data: Mapping[str, Any]) -> RunEvent:
+    """The next event of a run whose row the caller's transaction has locked; `append` stores it."""
     run.last_seq += 1
     run.last_event_at = now()
     run.version += 1
-    session.add(RunEvent(run_id=run.id, seq=run.last_seq, event=event, data=dict(data), at=run.last_event_at))
+    return RunEvent(run_id=run.id, seq=run.last_seq, event=event, data=dict(data), at=run.last_event_at)
 
 
-async def announce(session: AsyncSession, run: AnalysisRun) -> None:
-    """Tell the listening processes, when this transaction commits, how far the run's events go."""
-    await session.flush()
-    await session.execute(
-        text("SELECT pg_notify(:channel, :payload)"), {"channel": CHANNEL, "payload": f"{run.id}:{run.last_seq}"}
+_append = Statement(
+    """
+    WITH appended AS (
+        INSERT INTO run_events SELECT * FROM jsonb_populate_recordset(CAST(NULL AS run_events), CAST(:events AS jsonb))
     )
+    SELECT pg_notify(:channel, :payload)
+    """
+)
+
+
+async def append(session: AsyncSession, events: Sequence[RunEvent]) -> None:
+    """Store the next events of one run, and tell the listening processes, when this transaction commits, how far they
+    go."""
+    written = json.dumps([event.model_dump(mode="json") for event in events])
+    payload = f"{events[-1].run_id}:{events[-1].seq}"
+    await _append.row(session, {"events": written, "channel": CHANNEL, "payload": payload})
 
 
 async def events_after(session: AsyncSession, run_id: UUID, after_seq: int, limit: int) -> list[RunEvent]:

@@ -1,6 +1,6 @@
 """Proposals found."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db import audit
 from errors import NotFound
 from models.actor import Actor
+from models.audit import AuditEntry
 from models.message import Message
 from models.proposal import TaskProposal
 from models.task import Task
@@ -49,12 +50,10 @@ async def get(session: AsyncSession, proposal_id: UUID) -> TaskProposal:
     return proposal
 
 
-def add(session: AsyncSession, found: Iterable[TaskProposal]) -> None:
-    """Store what models found; in the audit it is they who made it."""
-    for proposal in found:
-        session.add(proposal)
-        actor = Actor.model(proposal.model)
-        audit.write(session, actor, "create", "proposal", proposal.id, before=None, after=audited(proposal))
+def made(proposal: TaskProposal) -> AuditEntry:
+    """The entry of the audit about what a model found: it is the model who made it."""
+    actor = Actor.model(proposal.model)
+    return audit.entry(actor, "create", "proposal", proposal.id, before=None, after=audited(proposal))
 
 
 def audited(proposal: TaskProposal) -> dict[str, object]:

@@ -15,7 +15,7 @@ from db import audit, outbox, transitions
 from db.engine import Database
 from errors import Conflict, NotFound
 from models.actor import SYSTEM, Actor
-from models.run import NO_PROJECT, OPEN_FOR_OVERLAP, AnalysisRun
+from models.run import NO_PROJECT, OPEN_FOR_OVERLAP, AnalysisRun, RunEvent
 from models.values import RunStage, RunStatus, TriggerType
 
 
@@ -25,6 +25,7 @@ class LockedRun:
     def __init__(self, session: AsyncSession, run: AnalysisRun, actor: Actor = SYSTEM) -> None:
         self.session = session
         self.run = run
+        self.events: list[RunEvent] = []
         self._actor = actor
         self._seen = _audited(run)
         self._asked = (run.pending_command, run.pending_actor)
@@ -39,7 +40,14 @@ class LockedRun:
             self.run.stage = stage
 
     async def record(self, event: str, data: Mapping[str, Any]) -> None:
-        await outbox.record(self.session, self.run, event, data)
+        """Stored when the block that holds the run ends."""
+        self.events.append(outbox.event_of(self.run, event, data))
+
+    async def tell(self) -> None:
+        """Store what was recorded, for those who listen."""
+        if self.events:
+            await outbox.append(self.session, self.events)
+            self.events = []
 
     def await_command(self, command: transitions.Command) -> None:
         """Show that the actor's command is on its way to the workflow, which will do it."""
@@ -107,11 +115,9 @@ async def holding_all(
     missing = set(run_ids) - set(held)
     if missing:
         raise not_found(missing.pop())
-    numbers = {run_id: one.run.last_seq for run_id, one in held.items()}
     yield held
-    for run_id, one in held.items():
-        if one.run.last_seq != numbers[run_id]:
-            await outbox.announce(session, one.run)
+    for one in held.values():
+        await one.tell()
 
 
 async def get(session: AsyncSession, run_id: UUID) -> AnalysisRun:

@@ -6,12 +6,10 @@ from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import insert
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.proposal import TaskProposal
 from models.task import Task
-from models.vectors import ProposalVector
 
 Vector = Sequence[float]
 
@@ -23,18 +21,6 @@ class Titled:
     kind: Literal["proposal", "task"]
     id: UUID
     title: str
-
-
-async def store(session: AsyncSession, found: Sequence[TaskProposal], measured: Sequence[Vector | None]) -> None:
-    """Keep the vectors of new proposals that a later one may be like; None is one that wasn't measured."""
-    rows = [
-        {"proposal_id": proposal.id, "title": proposal.proposed_title, "vector": vector}
-        for proposal, vector in zip(found, measured, strict=True)
-        if vector is not None and proposal.status != "suppressed"
-    ]
-    if rows:
-        await session.flush()
-        await session.execute(insert(ProposalVector), rows)
 
 
 async def pass_on(session: AsyncSession, proposal: TaskProposal, task: Task) -> None:

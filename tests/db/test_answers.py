@@ -11,13 +11,13 @@ from sqlalchemy import text
 from sqlmodel import col, select
 
 from analysis.verdicts import PROVIDER_WIDE, RunHealth
-from db import answers, lifecycle, runs
-from db.answers import Usage
+from db import answers, lifecycle, limiter, runs
+from db.answers import Spent, Stored, Usage
 from db.engine import Database
 from models.base import new_id, now
 from models.run import AnalysisBatch, ModelCall, ModelResponse
 from models.values import BatchStatus
-from tests.support.builders import START, add_batches, add_run, batches_of, run_of
+from tests.support.builders import START, add_batches, add_provider, add_run, batches_of, run_of
 from tests.support.waiting import until
 
 USED = Usage(requests=1, input_tokens=100, output_tokens=20, cost=Decimal("0.25"), latency_ms=900)
@@ -42,17 +42,9 @@ async def count(
     outcome: str = "answered",
     detail: str | None = None,
 ) -> None:
-    async with database.transaction() as session:
-        await answers.count_attempt(
-            session,
-            call_id or new_id(),
-            run_id,
-            batch_no,
-            model="stand-in",
-            outcome=outcome,
-            detail=detail,
-            usage=usage,
-        )
+    spent = Spent(call_id or new_id(), batch_no, "stand-in", outcome, detail, usage)
+    async with database.connection() as connection:
+        await answers.count(connection, run_id, [spent])
 
 
 async def batch_of(database: Database, run_id: UUID, batch_no: int = 1) -> AnalysisBatch:
@@ -84,6 +76,49 @@ async def test_parallel_attempts_are_all_counted(database: Database) -> None:
     run = await run_of(database, run_id)
     assert (run.llm_requests, run.cost_estimate) == (40, Decimal(10))
     assert {batch.llm_requests for batch in await batches_of(database, run_id)} == {4}
+
+
+async def test_attempts_that_are_counted_together_are_each_on_their_batch_and_all_on_the_run(
+    database: Database,
+) -> None:
+    run_id, twice = await new_run(database), new_id()
+    place = await limiter_place(database, run_id)
+    spent = [
+        Spent(new_id(), 1, "stand-in", "timeout", "no answer in 60 s", USED),
+        Spent(new_id(), 1, "stand-in", "answered", None, USED, fingerprint="one", raw_answer="{}", holder=place),
+        Spent(twice, 2, "stand-in", "answered", None, USED, fingerprint="two", raw_answer="[]"),
+    ]
+    for together in (spent, spent[2:]):
+        async with database.connection() as connection:
+            await answers.count(connection, run_id, together)
+    first, second = await batches_of(database, run_id)
+    assert (first.llm_requests, first.cost_usd, first.error) == (2, Decimal("0.5"), None)
+    assert (second.llm_requests, second.cost_usd) == (1, Decimal("0.25"))
+    run = await run_of(database, run_id)
+    assert (run.llm_requests, run.cost_estimate, run.llm_tokens_used) == (3, Decimal("0.75"), 360)
+    async with database.connection() as connection:
+        kept = [await answers.stored(connection, name) for name in ("one", "two")]
+        assert await connection.fetchval("SELECT count(*) FROM provider_leases") == 0
+    assert kept == [Stored("{}", "stand-in"), Stored("[]", "stand-in")]
+
+
+async def limiter_place(database: Database, run_id: UUID) -> UUID:
+    """Who holds the place of the first batch."""
+    provider, holder = await add_provider(database), new_id()
+    async with database.connection() as connection:
+        assert await limiter.claim_unlimited(connection, run_id, 1, provider_id=provider, holder=holder)
+    return holder
+
+
+async def test_one_of_several_whose_cost_is_unknown_makes_the_sums_unknown(database: Database) -> None:
+    run_id = await new_run(database)
+    spent = [
+        Spent(new_id(), number, "stand-in", "answered", None, usage) for number, usage in ((1, USED), (2, UNPRICED))
+    ]
+    async with database.connection() as connection:
+        await answers.count(connection, run_id, spent)
+    assert [batch.cost_usd for batch in await batches_of(database, run_id)] == [Decimal("0.25"), None]
+    assert (await run_of(database, run_id)).cost_estimate is None
 
 
 async def test_a_cost_that_is_unknown_makes_the_sums_unknown_for_good(database: Database) -> None:
@@ -169,17 +204,17 @@ async def test_an_attempt_and_a_cancel_of_one_moment_do_not_block_each_other(dat
     assert (run.status, run.cache_hits, (await batch_of(database, run_id)).status) == ("cancelled", 1, "waiting")
 
 
-def answer(run_id: UUID, raw: str = "{}") -> ModelResponse:
-    return ModelResponse(fingerprint="name", run_id=run_id, model="stand-in", raw_answer=raw)
+async def keep(database: Database, run_id: UUID, raw: str = "{}") -> None:
+    spent = Spent(new_id(), 1, "stand-in", "answered", None, USED, fingerprint="name", raw_answer=raw)
+    async with database.connection() as connection:
+        await answers.count(connection, run_id, [spent])
 
 
 async def test_an_answer_is_found_by_its_name(database: Database) -> None:
     run_id, other = await new_run(database), (await add_run(database, day=1)).id
+    await keep(database, run_id)
     async with database.transaction() as session:
-        await answers.keep(session, answer(run_id))
-        found = await answers.stored(session, "name")
-        assert found is not None
-        assert (found.run_id, found.raw_answer) == (run_id, "{}")
+        assert await answers.stored(session, "name") == Stored("{}", "stand-in")
         assert await answers.stored(session, "another name") is None
         day = timedelta(days=1)
         assert await answers.reusable(session, "name", other, since=now() - day) is not None
@@ -192,9 +227,9 @@ async def test_an_answer_is_found_by_its_name(database: Database) -> None:
 
 async def test_a_newer_answer_replaces_the_older(database: Database) -> None:
     run_id, other = await new_run(database), (await add_run(database, day=1)).id
-    async with database.transaction() as session:
-        await answers.keep(session, answer(run_id, "old"))
-        await answers.keep(session, answer(other, "new"))
+    await add_batches(database, other, "waiting")
+    await keep(database, run_id, "old")
+    await keep(database, other, "new")
     async with database.transaction() as session:
         [row] = (await session.exec(select(ModelResponse))).all()
     assert (row.raw_answer, row.run_id) == ("new", other)

@@ -14,10 +14,12 @@ import pytest
 from analysis.batches import Placed, PlannedBatch, Planner
 from analysis.estimates import Past, Work
 from analysis.prefilter import rules_for
-from db import batches, runs, windows
+from db import batches, runs, settling, windows
 from db.engine import Database
+from db.settling import Found
 from models.base import new_id
 from models.conversation import IncomingMessage
+from models.proposal import TaskProposal
 from models.run import AnalysisRun
 from models.values import BatchStatus, RunStatus
 from tests.support.builders import (
@@ -183,7 +185,6 @@ async def test_batches_are_read_in_pages_and_those_that_nobody_settled_alone(dat
     async with database.transaction() as session:
         assert await batches.unsettled(session, run.id) == [2, 4, 6]
         pages = [[row.batch_no for row in await batches.listed(session, run.id, after, 4)] for after in (0, 4, 6)]
-        assert (await batches.get(session, run.id, 3)).status == "failed"
     assert pages == [[1, 2, 3, 4], [5, 6], []]
 
 
@@ -213,11 +214,41 @@ async def settle(
     database: Database, run_id: UUID, batch_no: int, *, proposals: int = 0, error: str | None = None
 ) -> bool:
     """Whether this call settled the batch."""
+    if error is None:
+        return bool(await complete(database, run_id, {batch_no: proposals}))
     async with runs.locked(database, run_id) as held:
         batch = await batches.lock_unsettled(held, batch_no)
         if batch is not None:
-            await batches.settle(held, batch, proposals=proposals, error=error)
+            await batches.fail(held, batch, error)
         return batch is not None
+
+
+async def complete(database: Database, run_id: UUID, proposals: dict[int, int]) -> list[int]:
+    """Those of the batches that this call completed, each with so many proposals."""
+    async with database.transaction() as session, settling.holding(session, run_id, list(proposals)) as (held, models):
+        found = [
+            Found(number, _proposals(run_id, number, proposals[number]), [None] * proposals[number])
+            for number in sorted(models)
+        ]
+        await settling.complete(held, found)
+        return sorted(models)
+
+
+def _proposals(run_id: UUID, batch_no: int, count: int) -> list[TaskProposal]:
+    return [
+        TaskProposal(
+            run_id=run_id,
+            batch_no=batch_no,
+            ordinal=ordinal,
+            proposed_title=f"Fix part {ordinal}",
+            confidence=0.5,
+            source_message_ids=[new_id()],
+            message_count=1,
+            model="m",
+            prompt_version="1",
+        )
+        for ordinal in range(1, count + 1)
+    ]
 
 
 async def test_a_settled_batch_is_counted_and_told(database: Database) -> None:
@@ -268,6 +299,19 @@ async def test_a_batch_is_settled_once_however_many_try(database: Database) -> N
     assert percents == [20, 40, 60, 80, 100]
 
 
+async def test_batches_that_are_completed_together_are_told_one_after_the_other(database: Database) -> None:
+    made = await add_run(database, status="running")
+    await add_batches(database, made.id, *_waiting(3), "completed")
+    assert await complete(database, made.id, {1: 2, 2: 0, 4: 5}) == [1, 2]
+    assert await complete(database, made.id, {2: 1, 3: 1}) == [3]
+    run = await run_of(database, made.id)
+    assert (run.batches_completed, run.proposals_total, run.proposals_pending) == (4, 3, 3)
+    told = [(event.event, event.data.get("batch_no")) for event in (await events_of(database, run.id))[1:]]
+    progress = ("progress_updated", None)
+    assert told == [progress, ("proposals_created", 1), progress, progress, ("proposals_created", 3)]
+    assert [batch.proposals for batch in await batches_of(database, run.id)] == [2, 0, 1, 0]
+
+
 def _waiting(count: int) -> list[BatchStatus]:
     return ["waiting"] * count
 
@@ -277,7 +321,7 @@ async def test_a_run_that_does_not_work_has_no_batch_settled(database: Database,
     run = await add_run(database, status=status)
     await add_batches(database, run.id, "running")
     assert not await settle(database, run.id, 1)
-    assert not await settle(database, run.id, 99)
+    assert not await settle(database, run.id, 99, error="timeout")
     assert len(await events_of(database, run.id)) == 1
 
 

@@ -20,7 +20,8 @@ LATER = now() + timedelta(days=1)
 async def _answer(database: Database, run_id: UUID, name: str, *, days_old: int) -> None:
     async with database.transaction() as session:
         made = ModelResponse(fingerprint=name, run_id=run_id, model="m", raw_answer="{}")
-        await answers.keep(session, made)
+        session.add(made)
+        await session.flush()
         await session.execute(
             text(
                 "UPDATE model_responses SET created_at = now() - make_interval(days => :days) WHERE fingerprint = :name"

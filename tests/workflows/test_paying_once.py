@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import text
 
 from activities.questions import read_question
-from db import answers
 from models.run import AnalysisRun, ModelResponse
 from settings import Settings
 from tests.support.model_script import Rule
@@ -186,7 +185,7 @@ async def test_an_answer_that_is_stored_while_an_attempt_waits_for_its_place_is_
         found = ModelResponse(
             fingerprint=question.fingerprint, run_id=run_id, model="stand-in", raw_answer='{"proposals": []}'
         )
-        await answers.keep(session, found)
+        session.add(found)
     await operator.until(run_id, "completed")
     assert model.stats().calls == 0
     await operator.check_books(run_id)
