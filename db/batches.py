@@ -189,8 +189,8 @@ class Asked:
     provider: LLMProvider | None
     messages: list[ChatMessage]
     earlier: list[ChatMessage]
-    """The last messages of the batch that was planned before, where it is of the same channel: what was said before, and
-    nothing that comes in later can change it."""
+    """The last messages of the batch that was planned before, where it is of the same channel: what was said before,
+    and nothing that comes in later can change it."""
 
 
 _PROVIDER = tuple(name for name in LLMProvider.model_fields if not name.endswith("_at"))
