@@ -7,7 +7,20 @@ from typing import NoReturn
 
 import typer
 
-from commands import data, doctor, evaluating, exporting, keys, purging, review, runs, service, stack, training
+from commands import (
+    data,
+    doctor,
+    evaluating,
+    evaluating_titles,
+    exporting,
+    keys,
+    purging,
+    review,
+    runs,
+    service,
+    stack,
+    training,
+)
 
 app = typer.Typer(
     name="gleaner",
@@ -29,8 +42,8 @@ app.command()(runs.watch)
 app.command()(review.review)
 app.command()(exporting.export)
 app.command("eval")(evaluating.evaluate)
-app.command("eval-duplicates")(evaluating.evaluate_duplicates)
-app.command("eval-projects")(evaluating.evaluate_projects)
+app.command("eval-duplicates")(evaluating_titles.evaluate_duplicates)
+app.command("eval-projects")(evaluating_titles.evaluate_projects)
 app.command("train-prefilter")(training.train_prefilter)
 app.command()(doctor.doctor)
 app.command()(purging.purge)

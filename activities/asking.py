@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from decimal import Decimal
@@ -20,11 +20,15 @@ from analysis.budgets import affordable_tokens, least_tokens
 from analysis.costs import cost_of
 from analysis.estimates import TYPICAL_ANSWER_TOKENS
 from analysis.proposals import ProposalDraft
+from analysis.same_work import Pair, PairsPrompt
 from db import answers, budgets, limiter, runs
 from db.configuration import own_price
 from db.engine import is_outage
 from errors import FailureKind, ModelFailure
-from llm.extraction import CallRecord, ExtractionCall, extract
+from llm.asking import CallRecord, ModelCall, ask
+from llm.extraction import ExtractionCall
+from llm.providers import ProviderConnection
+from llm.same_work import same_work
 from logs import logger
 from models.agent import LLMProvider
 from models.base import new_id, now
@@ -79,7 +83,39 @@ class Asking:
         self.working_since: datetime = now()
 
     async def ask(self, question: Question) -> list[ProposalDraft] | None:
-        """Get an answer and store it; returns the proposals that it holds, or None when the run isn't running.
+        """The proposals of the batch, as `get` gives them."""
+
+        def about(connection: ProviderConnection) -> ModelCall[list[ProposalDraft]]:
+            return ExtractionCall(
+                connection=connection,
+                model_name=question.agent["model_name"],
+                prompt=question.prompt,
+                messages=question.messages,
+                temperature=question.agent["temperature"],
+                max_tokens=question.max_tokens,
+                price=own_price(question.provider),
+            ).asked()
+
+        return await self.get(question, about)
+
+    async def ask_about(self, question: Question, pairs: PairsPrompt) -> Mapping[Pair, bool] | None:
+        """Which of the pairs are the same work, as `get` gives it. `question` is that of their batch, with the
+        fingerprint of this one."""
+
+        def about(connection: ProviderConnection) -> ModelCall[Mapping[Pair, bool]]:
+            return same_work(
+                connection,
+                question.agent["model_name"],
+                pairs,
+                temperature=question.agent["temperature"],
+                max_tokens=question.max_tokens,
+                price=own_price(question.provider),
+            )
+
+        return await self.get(question, about)
+
+    async def get(self, question: Question, about: Callable[[ProviderConnection], ModelCall[Result]]) -> Result | None:
+        """Get an answer and store it; returns what it says, or None when the run isn't running.
 
         A 429 closes the provider's limiter and the attempt waits: it loses nothing; a probe has learnt enough.
         Any other failure: ModelFailure. BudgetSpentError before a request that the run's budget doesn't pay for.
@@ -89,8 +125,8 @@ class Asking:
         while True:
             record, self._tokens_taken = CallRecord(), 0
             try:
-                call = await self._call(question)
-                drafts = await extract(call, before_request=self._turn(question, record), record=record)
+                call = about(await connection_of(question.provider, self._resources))
+                found = await ask(call, before_request=self._turn(question, record), record=record)
             except _RunHeldError:
                 await self._count(question, record, "not_called")
                 return None
@@ -109,19 +145,7 @@ class Asking:
                 raise
             else:
                 await self._keep_answer(question, record)
-                return drafts
-
-    async def _call(self, question: Question) -> ExtractionCall:
-        provider, agent = question.provider, question.agent
-        return ExtractionCall(
-            connection=await connection_of(provider, self._resources),
-            model_name=agent["model_name"],
-            prompt=question.prompt,
-            messages=question.messages,
-            temperature=agent["temperature"],
-            max_tokens=question.max_tokens,
-            price=own_price(provider),
-        )
+                return found
 
     def _turn(self, question: Question, record: CallRecord) -> Callable[[int], Awaitable[int | None]]:
         """Before each HTTP request set money aside and wait for the limiter; give up when the run is held meanwhile."""

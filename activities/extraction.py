@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 from uuid import UUID
@@ -11,7 +12,8 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.asking import Asking, BudgetSpentError, Counting
 from activities.attempts import beating, step
-from activities.findings import Answered
+from activities.findings import Answered, stored
+from activities.judging import Judging
 from activities.questions import Question, may_call, read_question
 from activities.resources import Resources
 from activities.saving import Saver
@@ -40,6 +42,7 @@ class ExtractionActivities:
         self._silence = timedelta(seconds=resources.settings.provider_silence_seconds)
         self._counting: Counting = Together(self._count)
         self._saver = Saver(resources)
+        self._judging = Judging(resources, self._counting)
 
     @activity.defn(name="extract_proposals")
     @step
@@ -76,6 +79,9 @@ class ExtractionActivities:
         extracted, answered = await self._attempt(ref)
         if extracted.outcome == "answered":
             try:
+                answered = answered or await stored(self._database, ref)
+                if answered.wants_verdicts and answered.drafts:
+                    answered = replace(answered, judged=await self._judging.judged(ref, answered))
                 extracted.settled = await self._saver.save(ref, answered)
             except Exception as error:
                 _log.warning("An answer waits to be saved", batch_no=ref.batch_no, error=type(error).__name__)

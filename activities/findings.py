@@ -1,15 +1,17 @@
 """What the answers of batches say, with all that takes time to find out about it: before anything is locked."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import mul
 from uuid import UUID
 
 from activities.questions import Question
+from analysis.memory import Verdicts
 from analysis.projects import Candidate, Classification, classify, meaning
 from analysis.prompts import refs_of
 from analysis.proposals import AnswerInvalidError, ProposalDraft, parse_answer
 from db import answers, batches, projects
+from db.batches import Asked
 from db.engine import Database
 from db.vectors import Vector
 from errors import Conflict
@@ -20,15 +22,18 @@ from workflows import contract
 
 @dataclass(frozen=True)
 class Answered:
-    """A batch's answer, read: what is sure enough of it, in its order."""
+    """A batch's answer, read: what is sure enough of it, in its order. `wants_verdicts`: the run's model is to be asked
+    about doubtful duplicates; `judged` is what it said."""
 
     batch_no: int
     messages: list[ChatMessage]
     drafts: list[ProposalDraft]
+    wants_verdicts: bool = False
+    judged: Verdicts = field(default_factory=dict)
 
     @staticmethod
     def of(question: Question, drafts: Sequence[ProposalDraft]) -> "Answered":
-        return Answered(question.ref.batch_no, question.messages, _sure(drafts, question.batch.options))
+        return _answered(question.ref, question.batch, drafts)
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ async def stored(database: Database, ref: contract.BatchRef) -> Answered:
         )
     except AnswerInvalidError as invalid:
         raise Conflict("answer_invalid", "The stored answer does not fit the present schema.") from invalid
-    return Answered(ref.batch_no, batch.messages, _sure(drafts, batch.options))
+    return _answered(ref, batch, drafts)
 
 
 async def read(database: Database, answered: Sequence[Answered], *, measuring: bool) -> list[list[Finding]]:
@@ -84,9 +89,10 @@ async def read(database: Database, answered: Sequence[Answered], *, measuring: b
     return [[next(in_order) for _ in one.drafts] for one in answered]
 
 
-def _sure(drafts: Sequence[ProposalDraft], options: Mapping[str, object]) -> list[ProposalDraft]:
-    least = float(str(options.get("min_confidence", 0)))
-    return [draft for draft in drafts if draft.confidence >= least]
+def _answered(ref: contract.BatchRef, batch: Asked, drafts: Sequence[ProposalDraft]) -> Answered:
+    least = float(batch.options.get("min_confidence", 0))
+    sure = [draft for draft in drafts if draft.confidence >= least]
+    return Answered(ref.batch_no, batch.messages, sure, batch.options.get("duplicates") == "model")
 
 
 def _candidate(

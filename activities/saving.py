@@ -10,7 +10,7 @@ from activities.attempts import step
 from activities.findings import Answered, Finding, read, stored
 from activities.resources import Resources
 from activities.together import Together
-from analysis.memory import Recollection, recall
+from analysis.memory import Recollection, Verdicts, recall
 from analysis.prefilter import matched_keywords
 from db import batches, decisions, memory, proposals, runs, settling
 from db.settling import Found
@@ -80,16 +80,17 @@ class Saver:
                 for one, part in zip(answered, findings, strict=True)
                 if one.batch_no in models
             ]
+            judged = {pair: same for one in answered for pair, same in one.judged.items()}
             # What approves itself is a task to the batches after it.
             for part in [[one] for one in found] if _rule(held.run) else [found] if found else []:
-                await _settle(held, part)
+                await _settle(held, part, judged)
             pending = {one.batch_no: one.pending for one in found}
             return [_settled(held.run, pending.get(number)) for number in numbers]
 
 
-async def _settle(held: runs.LockedRun, found: Sequence[Found]) -> None:
+async def _settle(held: runs.LockedRun, found: Sequence[Found], judged: Verdicts) -> None:
     """Find out what is known of the proposals of these batches, and store them."""
-    nearest = await _remind_all(held, found)
+    nearest = await _remind_all(held, found, judged)
     await settling.complete(held, found)
     for one in found:
         for proposal in one.proposals:
@@ -97,7 +98,7 @@ async def _settle(held: runs.LockedRun, found: Sequence[Found]) -> None:
                 await decisions.approve_found(held, await proposals.get(held.session, proposal.id))
 
 
-async def _remind_all(held: runs.LockedRun, found: Sequence[Found]) -> dict[UUID, float]:
+async def _remind_all(held: runs.LockedRun, found: Sequence[Found], judged: Verdicts) -> dict[UUID, float]:
     """Say on each proposal what is known of it already, and return how alike the likest is, 0 to 1. A batch knows those
     before it as if they had been stored."""
     every, vectors = [row for one in found for row in one.proposals], [it for one in found for it in one.vectors]
@@ -110,9 +111,8 @@ async def _remind_all(held: runs.LockedRun, found: Sequence[Found]) -> dict[UUID
             if vector is not None:
                 memories += memory.just_found(vector, before)[: memory.RESEMBLING]
             memories += memory.just_found(vector, list(zip(one.proposals[:at], one.vectors[:at], strict=True)))
-        for row, recollection in zip(
-            one.proposals, recall([row.proposed_title for row in one.proposals], mine), strict=True
-        ):
+        recollections = recall([row.proposed_title for row in one.proposals], mine, judged)
+        for row, recollection in zip(one.proposals, recollections, strict=True):
             _remind(row, recollection)
             nearest[row.id] = recollection.nearest
         before += [pair for pair in zip(one.proposals, one.vectors, strict=True) if pair[0].status == "pending"]

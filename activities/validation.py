@@ -12,7 +12,8 @@ from activities.resources import Resources
 from analysis.prompts import DEFAULT_SYSTEM_PROMPT, render
 from db import configuration
 from errors import ModelFailure, NotFound
-from llm.extraction import CallRecord, ExtractionCall, extract
+from llm.asking import CallRecord
+from llm.extraction import ExtractionCall, extract
 from models.agent import AgentConfig, LLMProvider
 from models.base import new_id, now
 from models.conversation import ChatMessage

@@ -5,14 +5,16 @@ stay two, and so do two titles that name different numbers.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 from uuid import UUID
 
 from rapidfuzz import fuzz, utils
 
 from analysis.duplicates import Comparison, compare
+from analysis.same_work import Pair
 from models.values import Recommendation, RejectReason, SimilarityType, SuppressedReason
 
 SAME_WITH_EVIDENCE = 0.6
@@ -26,6 +28,8 @@ TURNED_DOWN: tuple[RejectReason, ...] = ("not_a_task", "duplicate")
 """Rejections that hold for the same wish in new messages. What was done before may be to do again."""
 
 Fate = Literal["pending", "rejected", "task"]
+Verdicts = Mapping[Pair, bool]
+"""Whether the two titles of a pair mean the same work."""
 _ADVICE: dict[Fate, Recommendation] = {"task": "update_existing", "pending": "merge"}
 
 
@@ -69,8 +73,11 @@ class Recollection:
     nearest: float = 0.0
 
 
-def recall(titles: Sequence[str], known: Sequence[Sequence[Remembered]]) -> list[Recollection]:
-    """For the proposals of one batch, each with what is remembered that may concern it.
+def recall(
+    titles: Sequence[str], known: Sequence[Sequence[Remembered]], judged: Verdicts = MappingProxyType({})
+) -> list[Recollection]:
+    """For the proposals of one batch, each with what is remembered that may concern it; `judged` are the doubtful pairs
+    of titles that a model looked at.
 
     An earlier proposal is repeated by the one that is most like it, and by others only in its very words.
     """
@@ -95,11 +102,23 @@ def recall(titles: Sequence[str], known: Sequence[Sequence[Remembered]]) -> list
         found[at] = _repeat(titles[at], one, score)
     return [
         replace(
-            found.get(at) or _resemblance(title, known[at]),
-            nearest=max((_resembles(title, one) for one in known[at]), default=0.0),
+            found.get(at) or _resemblance(title, known[at], judged),
+            nearest=max((_resembles(title, one, judged) for one in known[at]), default=0.0),
         )
         for at, title in enumerate(titles)
     ]
+
+
+def doubtful(titles: Sequence[str], known: Sequence[Sequence[Remembered]]) -> list[Pair]:
+    """The pairs of a new title and an earlier one of which the rules only say that they may mean the same, the likest
+    first."""
+    nearness = {
+        Pair(title, one.title): _nearness(title, one)
+        for title, ones in zip(titles, known, strict=True)
+        for one in ones
+        if not one.shared and _compared(title, one, {}).verdict == "possible"
+    }
+    return sorted(nearness, key=lambda pair: (-nearness[pair], pair))
 
 
 def _alone(known: Sequence[Sequence[Remembered]]) -> set[int]:
@@ -147,14 +166,13 @@ def _repeat(title: str, one: Remembered, score: float) -> Recollection:
     return replace(found, suppressed=reasons[one.fate])
 
 
-def _resemblance(title: str, known: Sequence[Remembered]) -> Recollection:
+def _resemblance(title: str, known: Sequence[Remembered], judged: Verdicts) -> Recollection:
     """Other messages and nearly the same meaning. What shares messages and isn't a repeat is another task of theirs."""
     alike = [
-        (comparison, nearness, one)
+        (comparison, _nearness(title, one), one)
         for one in known
         if not one.shared
-        for nearness in (_nearness(title, one),)
-        for comparison in (compare(title, one.title, nearness),)
+        for comparison in (_compared(title, one, judged),)
         if comparison.verdict != "different"
     ]
     if not alike:
@@ -179,12 +197,18 @@ def _says_it_again(title: str, one: Remembered, comparison: Comparison) -> bool:
     return comparison.verdict == "same" and likeness(title, one.title) >= SAME_IN_OTHER_WORDS
 
 
-def _resembles(title: str, one: Remembered) -> float:
+def _compared(title: str, one: Remembered, judged: Verdicts) -> Comparison:
+    """What the rules say, and the model where they leave it open."""
+    comparison = compare(title, one.title, _nearness(title, one))
+    same = judged.get(Pair(title, one.title)) if comparison.verdict == "possible" else None
+    return comparison if same is None else replace(comparison, verdict="same" if same else "different")
+
+
+def _resembles(title: str, one: Remembered, judged: Verdicts) -> float:
     """How alike they are. What is surely another task is so by its words alone, and one of the same run not at all: in
     one talk many tasks are worded alike."""
-    nearness = _nearness(title, one)
-    if compare(title, one.title, nearness).verdict != "different":
-        return nearness
+    if _compared(title, one, judged).verdict != "different":
+        return _nearness(title, one)
     return 0.0 if one.own else likeness(title, one.title)
 
 

@@ -39,7 +39,7 @@ later step are other work. When in doubt they are not the same.
 Answer with every REF once: {"pairs": [{"ref": "p1", "same": true}]}."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Pair:
     """A new title, and an earlier one that may mean the same."""
 

@@ -22,7 +22,6 @@ from db.engine import Database
 from db.migrate import upgrade
 from devstack.stack import PartCommand, Stack, StackConfig, run_stack
 from errors import GleanerError
-from evaluation import pairs, project_cases
 from evaluation.data_sets import DataSet, conversations
 from evaluation.figures import Made, Report, count, report
 from evaluation.rendering import compared, rendered
@@ -64,9 +63,7 @@ def evaluate(
 ) -> None:
     """Run an extractor over labelled conversations, on a stack of its own, and say how good it is."""
     earlier = None if before is None else _figures_of(before)
-    key = None if key_variable is None else os.environ.get(key_variable)
-    if key_variable is not None and key is None:
-        console.misused(f"The environment has no {key_variable}.")
+    key = key_from(key_variable)
     folder = data or (FOUND if FOUND.is_dir() else None)
     chosen = data_sets or [one for one in DataSet if one.is_own or folder is not None]
     try:
@@ -83,9 +80,12 @@ def evaluate(
         output.write_text(json.dumps([one.to_json() for one in found], indent=2, ensure_ascii=False))
 
 
-def evaluate_duplicates() -> None:
-    """Judge labelled pairs of titles, and say how well duplicates are told from tasks that only look like them."""
-    console.say(pairs.rendered(asyncio.run(pairs.judged(pairs.pairs()))))
+def key_from(variable: str | None) -> str | None:
+    """The key that the environment holds under that name; the command ends where it holds none."""
+    key = None if variable is None else os.environ.get(variable)
+    if variable is not None and key is None:
+        console.misused(f"The environment has no {variable}.")
+    return key
 
 
 def evaluate_projects() -> None:

@@ -1,12 +1,13 @@
 """How well duplicates are told from tasks that only look like them, on pairs of titles written for it."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from operator import mul
 
+from analysis import same_work
 from analysis.closing import ratio
 from analysis.duplicates import Verdict, compare
 from llm.embeddings import embed
@@ -34,13 +35,33 @@ def pairs() -> Sequence[Pair]:
     return tuple(Pair(**row) for row in json.loads(resources.files("evaluation").joinpath("pairs.json").read_text()))
 
 
-async def judged(chosen: Sequence[Pair]) -> list[Judged]:
-    """Each pair as the pipeline judges it: by the nearness of the meanings and word by word."""
+Ask = Callable[[Sequence[same_work.Pair]], Awaitable[Mapping[same_work.Pair, bool]]]
+"""Asks a model of each pair whether it is the same work."""
+
+
+async def judged(chosen: Sequence[Pair], ask: Ask | None = None) -> list[Judged]:
+    """Each pair as the pipeline judges it: by the nearness of the meanings and word by word, and where that leaves it
+    open, by a model if there is one to `ask`."""
     vectors = await embed([title for pair in chosen for title in (pair.one, pair.other)])
     nearness = [sum(map(mul, *two)) for two in zip(vectors[::2], vectors[1::2], strict=True)]
-    return [
+    rows = [
         Judged(pair, compare(pair.one, pair.other, near).verdict) for pair, near in zip(chosen, nearness, strict=True)
     ]
+    open_ones = [_asked(row.pair) for row in rows if row.verdict == "possible"] if ask is not None else []
+    said: dict[same_work.Pair, bool] = {}
+    for start in range(0, len(open_ones), same_work.MOST_PAIRS):
+        if ask is not None:
+            said |= await ask(open_ones[start : start + same_work.MOST_PAIRS])
+    return [_told(row, said) for row in rows]
+
+
+def _asked(pair: Pair) -> same_work.Pair:
+    return same_work.Pair(pair.one, pair.other)
+
+
+def _told(row: Judged, said: Mapping[same_work.Pair, bool]) -> Judged:
+    same = said.get(_asked(row.pair)) if row.verdict == "possible" else None
+    return row if same is None else replace(row, verdict="same" if same else "different")
 
 
 def precision(rows: Sequence[Judged], *verdicts: Verdict) -> float | None:

@@ -5,7 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from analysis.memory import Fate, Recollection, Remembered, recall
+from analysis.memory import Fate, Recollection, Remembered, doubtful, recall
+from analysis.same_work import Pair
 from models.values import RejectReason
 
 EARLIER, TASK = uuid4(), uuid4()
@@ -173,3 +174,33 @@ def test_without_anything_remembered_all_is_new() -> None:
     assert recall(["One", "Two"], [[], []]) == [Recollection(), Recollection()]
     assert recall([], []) == []
     assert of("???", earlier("!!!")) == Recollection()
+
+
+VENUE, LOCATION = "Book a venue for the December offsite", "Reserve a location for the December offsite"
+
+
+def test_what_may_be_the_same_is_doubtful_the_likest_first() -> None:
+    known = [
+        Remembered(LOCATION, "task", nearness=0.78),
+        Remembered("Book a hall for the December offsite", "pending", nearness=0.9),
+        Remembered("Water the plants", "pending", nearness=0.1),
+        Remembered(VENUE, "pending", nearness=1.0),
+    ]
+    assert doubtful([VENUE], [known]) == [Pair(VENUE, "Book a hall for the December offsite"), Pair(VENUE, LOCATION)]
+
+
+@pytest.mark.parametrize(("same", "verdict"), [(True, "same"), (False, None), (None, "possible")])
+def test_a_model_has_the_last_word_on_what_is_doubtful(same: bool | None, verdict: str | None) -> None:
+    judged = {} if same is None else {Pair(VENUE, LOCATION): same}
+    known = [Remembered(LOCATION, "pending", proposal_id=EARLIER, nearness=0.78)]
+    (found,) = recall([VENUE], [known], judged)
+    assert (None if found.comparison is None else found.comparison.verdict) == verdict
+    assert found.recommends == ("merge" if same else None)
+    assert (found.nearest >= 0.78) == (same is not False)
+
+
+def test_a_model_is_not_asked_what_the_rules_know() -> None:
+    known = [Remembered("Cancel the venue of the December offsite", "pending", proposal_id=EARLIER, nearness=0.9)]
+    (found,) = recall(["Book the venue of the December offsite"], [known], {Pair(VENUE, LOCATION): True})
+    assert doubtful(["Book the venue of the December offsite"], [known]) == []
+    assert is_new(found)

@@ -1,10 +1,14 @@
 """Duplicates on the labelled pairs: what CI watches."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
+from analysis import same_work
 from evaluation.pairs import Judged, judged, pairs, precision, recall, rendered
+from tests.support.model_server import ModelServer
+from tests.support.service import output_of
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +48,27 @@ def test_the_report_is_a_table(rows: list[Judged]) -> None:
     text = rendered(rows)
     assert "| kept back | " in text
     assert "| opposite | no | 0 |" in text
+
+
+async def test_a_model_is_asked_about_what_is_doubtful_alone() -> None:
+    asked: list[same_work.Pair] = []
+
+    async def ask(of: Sequence[same_work.Pair]) -> dict[same_work.Pair, bool]:
+        assert len(of) <= same_work.MOST_PAIRS
+        asked.extend(of)
+        return dict.fromkeys(of, True)
+
+    rows = await judged(pairs(), ask)
+    doubtful = {
+        same_work.Pair(row.pair.one, row.pair.other) for row in await judged(pairs()) if row.verdict == "possible"
+    }
+    assert set(asked) == doubtful
+    assert not [row for row in rows if row.verdict == "possible"]
+
+
+async def test_the_command_asks_the_model_that_it_is_given() -> None:
+    with ModelServer() as model:
+        at = ["--provider", "openai", "--model", "stand-in", "--base-url", model.base_url, "--api-key-variable", "KEY"]
+        text = await output_of(["eval-duplicates", *at], {"KEY": "sk-test"})
+        assert model.stats().calls > 0
+    assert "| all | 391 |" in text

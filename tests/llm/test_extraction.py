@@ -11,7 +11,8 @@ from pydantic_ai.models import override_allow_model_requests
 from analysis.costs import Price
 from analysis.prompts import render
 from errors import FailureKind, ModelFailure
-from llm.extraction import CallRecord, ExtractionCall, extract
+from llm.asking import CallRecord
+from llm.extraction import ExtractionCall, extract
 from llm.providers import ProviderConnection, build_model, close_clients, output_mode
 from models.conversation import ChatMessage
 from models.values import OutputMode, ProviderType

@@ -12,7 +12,8 @@ from pydantic_ai.models import override_allow_model_requests
 
 from analysis.prompts import render
 from errors import ModelFailure
-from llm.extraction import CallRecord, ExtractionCall, extract
+from llm.asking import CallRecord
+from llm.extraction import ExtractionCall, extract
 from llm.providers import ProviderConnection
 from models.conversation import ChatMessage
 from tests.support.chat import conversation

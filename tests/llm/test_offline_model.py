@@ -8,7 +8,8 @@ import pytest
 from pydantic_ai.models import override_allow_model_requests
 
 from analysis.prompts import ProjectBrief, render
-from llm.extraction import CallRecord, ExtractionCall, extract
+from llm.asking import CallRecord
+from llm.extraction import ExtractionCall, extract
 from llm.providers import ProviderConnection
 from models.values import OutputMode
 from tests.support.chat import message

@@ -13,6 +13,7 @@ Json = dict[str, Any]
 
 MESSAGES_PER_PROPOSAL = 10
 CHARACTERS_PER_TOKEN = 4
+_PAIR = re.compile(r'\[(?P<ref>p\d+)\] (?P<new>"(?:[^"\\]|\\.)*") \| (?P<earlier>"(?:[^"\\]|\\.)*")')
 _LINE = re.compile(r"\[(?P<ref>[^\]\s]+)\] (?P<author>.+?) \((?P<time>[^)]+)\): (?P<text>.*)")
 
 
@@ -55,6 +56,16 @@ def read_lines(prompt: str) -> list[ShownLine]:
     """Every line of the form `[REF] AUTHOR (TIME): TEXT` but those that are context."""
     matches = (_LINE.fullmatch(line) for line in prompt.split("\n"))
     return [ShownLine(**match.groupdict()) for match in matches if match is not None and match["ref"] != "context"]
+
+
+def read_pairs(prompt: str) -> dict[str, tuple[str, str]]:
+    """By their refs the titles of a question whether pairs of them mean the same work; empty for any other question."""
+    matches = (_PAIR.fullmatch(line) for line in prompt.split("\n"))
+    return {found["ref"]: (json.loads(found["new"]), json.loads(found["earlier"])) for found in matches if found}
+
+
+def pairs_answer(pairs: Mapping[str, tuple[str, str]], *, same: bool) -> Answer:
+    return {"pairs": [{"ref": ref, "same": same} for ref in pairs]}
 
 
 def answer_for(lines: list[ShownLine]) -> Answer:

@@ -18,7 +18,17 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Self
 
-from tests.support.model_answers import Answer, Reply, Rude, ShownLine, answer_for, first_user_text, read_lines
+from tests.support.model_answers import (
+    Answer,
+    Reply,
+    Rude,
+    ShownLine,
+    answer_for,
+    first_user_text,
+    pairs_answer,
+    read_lines,
+    read_pairs,
+)
 from tests.support.model_answers import reply as reply_to
 from tests.support.model_script import Rule, Script, Stats
 
@@ -30,6 +40,8 @@ class ModelServer:
 
     def __init__(self, *, answer: Callable[[list[ShownLine]], Answer] = answer_for, port: int = 0) -> None:
         self.answer = answer
+        self.finds_same = True
+        """What it says of pairs of titles."""
         self.port = port
         self.state = Script()
         self._thread = threading.Thread(target=self._run, name="model-server", daemon=True)
@@ -126,10 +138,14 @@ class ModelServer:
                 reply = Reply(404, {"error": {"message": "no such path"}})
             else:
                 rude = Rude(prompt, headers.get("authorization", ""))
-                reply = reply_to(request, self.answer(read_lines(prompt)), rule, rude)
+                reply = reply_to(request, self._answer(prompt), rule, rude)
             alive = await _send(writer, reply, cut_short=rule is not None and rule.do == "cut_off")
             call.done(reply.status)
             return alive
+
+    def _answer(self, prompt: str) -> Answer:
+        pairs = read_pairs(prompt)
+        return pairs_answer(pairs, same=self.finds_same) if pairs else self.answer(read_lines(prompt))
 
 
 async def _read_request(reader: asyncio.StreamReader) -> tuple[str, str, Headers, bytes]:
