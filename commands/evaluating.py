@@ -42,6 +42,10 @@ class _Model:
     name: str
     base_url: str | None
     key: str | None = field(repr=False)
+    output_mode: str
+    request_timeout: float
+    concurrency: int | None
+    max_tokens: int | None
 
 
 def evaluate(
@@ -56,6 +60,10 @@ def evaluate(
     key_variable: Annotated[
         str | None, typer.Option("--api-key-variable", help="The environment variable that holds the provider's key.")
     ] = None,
+    output_mode: Annotated[str, typer.Option(help="auto, tool, native (a JSON schema) or prompted.")] = "auto",
+    request_timeout: Annotated[float, typer.Option(help="Seconds that a request may take.")] = 60,
+    concurrency: Annotated[int | None, typer.Option(help="Requests that the server takes at a time.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Tokens that an answer may have.")] = None,
     prefilter: Annotated[str, typer.Option(help="rules, scored or off.")] = "rules",
     max_batch_size: Annotated[int | None, typer.Option(help="Messages of a batch at most.")] = None,
     output: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file, too.")] = None,
@@ -70,9 +78,9 @@ def evaluate(
         talks = {one: conversations(one, folder) for one in chosen}
     except GleanerError as error:
         console.misused(str(error))
+    asked = _Model(provider, model, base_url, key, output_mode, request_timeout, concurrency, max_tokens)
     options = {"prefilter": prefilter, "max_batch_size": max_batch_size}
-    asked = {name: value for name, value in options.items() if value is not None}
-    found = _run_all(talks, _Model(provider, model, base_url, key), asked)
+    found = _run_all(talks, asked, {name: value for name, value in options.items() if value is not None})
     console.say("\n\n".join(rendered(one) for one in found))
     if earlier is not None:
         console.say(compared(earlier, [one.to_json() for one in found]))
@@ -86,11 +94,6 @@ def key_from(variable: str | None) -> str | None:
     if variable is not None and key is None:
         console.misused(f"The environment has no {variable}.")
     return key
-
-
-def evaluate_projects() -> None:
-    """Tell the projects of labelled proposals, and say how often that is right."""
-    console.say(project_cases.rendered(asyncio.run(project_cases.told(project_cases.cases()))))
 
 
 def _figures_of(path: Path) -> list[dict[str, Any]]:
@@ -139,10 +142,24 @@ def _run_all(talks: Mapping[DataSet, Sequence[Talk]], model: _Model, options: Ma
 def _assignment(api: ApiClient, model: _Model) -> str:
     if model.type == "offline":
         return str(min(api.pages("/assignments", active_only=True), key=lambda item: item["id"])["id"])
-    connection = {"base_url": model.base_url, "api_key": model.key}
+    connection = {
+        "base_url": model.base_url,
+        "api_key": model.key,
+        "output_mode": model.output_mode,
+        "request_timeout_seconds": model.request_timeout,
+        "max_concurrency": model.concurrency,
+    }
     given = {name: value for name, value in connection.items() if value is not None}
     provider = api.post("/providers", {"name": "Evaluated", "type": model.type, **given})
-    agent = api.post("/agents", {"name": "Evaluated", "provider_id": provider["id"], "model_name": model.name})
+    agent = api.post(
+        "/agents",
+        {
+            "name": "Evaluated",
+            "provider_id": provider["id"],
+            "model_name": model.name,
+            "max_tokens": model.max_tokens,
+        },
+    )
     task = api.post("/task-configs", {"name": "Evaluation"})
     return str(api.post(f"/agents/{agent['id']}/tasks", {"task_id": task["id"]})["id"])
 
@@ -169,7 +186,7 @@ async def _evaluated(
     async for event in events(api, run_id):
         last = event
     run = api.get(f"/analysis/runs/{run_id}")
-    if last["event"] != "run_completed":
+    if last["event"] != "run_completed" and not _nothing_but_bad_batches(run):
         raise ApiError(f"The run over {data_set} ended as {run['status']}: {run['error_log']}")
     shown = {item["id"]: item for item in api.pages("/messages", source=data_set)}
     refs = {message_id: (item["channel"], item["external_id"]) for message_id, item in shown.items()}
@@ -183,10 +200,17 @@ async def _evaluated(
         data_set,
         run["config_snapshot"]["agent"]["model_name"],
         [(talk, count(talk, [one for of, one in made if of == talk.id], kept)) for talk in talks],
+        batches=run["batches_created"],
+        batches_failed=run["batches_failed"],
         tokens=run["llm_tokens_used"],
         estimate=previewed["estimated_input_tokens"] / max(run["input_tokens"], 1),
         cost_usd=None if run["cost_estimate"] is None else float(run["cost_estimate"]),
     )
+
+
+def _nothing_but_bad_batches(run: Mapping[str, Any]) -> bool:
+    """Whether the run failed because the model did, on each batch for itself: that is a result like any other."""
+    return bool(run["error_log"]) and run["error_log"]["code"] == "all_batches_failed"
 
 
 def _made(proposal: Mapping[str, Any], shown: Mapping[str, Any], refs: Mapping[str, MessageRef]) -> Made:

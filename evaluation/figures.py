@@ -59,6 +59,8 @@ class Report:
     data_set: str
     model: str
     talks: int
+    batches: int
+    batches_failed: int
     tokens: int
     estimate: float
     """Input tokens as previewed, over those that were then used."""
@@ -116,6 +118,8 @@ def report(
     model: str,
     counted: Sequence[tuple[Talk, Counts]],
     *,
+    batches: int,
+    batches_failed: int,
     tokens: int,
     estimate: float,
     cost_usd: float | None,
@@ -132,6 +136,8 @@ def report(
         data_set=data_set,
         model=model,
         talks=len(counted),
+        batches=batches,
+        batches_failed=batches_failed,
         tokens=tokens,
         estimate=round(estimate, 3),
         cost_usd=cost_usd,

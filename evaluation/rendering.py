@@ -18,6 +18,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"## {report.data_set}, {report.model}"
     yield ""
     yield f"{report.talks} conversations, {report.tokens} tokens, {each} a found task, {cost}"
+    yield f"{report.batches} batches, {report.batches_failed} failed"
     yield f"The preview said {report.estimate:.0%} of the input tokens that were used."
     yield ""
     yield "| figure | value | 95 % interval |"

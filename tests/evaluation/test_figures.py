@@ -1,8 +1,9 @@
 """What a conversation's proposals are worth."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from evaluation.figures import Counts, Made, count, report
+from evaluation.figures import Counts, Made, Report, count, report
 from evaluation.rendering import compared, rendered
 from evaluation.talks import Talk, talks
 from sample.scoring import ScoredProposal
@@ -14,6 +15,10 @@ def case(name: str) -> Talk:
 
 def made(talk: Talk, title: str, owner: str | None, *lines: int, **more: Any) -> Made:
     return Made(ScoredProposal(title, "", owner, frozenset((talk.id, str(line)) for line in lines)), **more)
+
+
+def reported(data_set: str, model: str, counted: Sequence[tuple[Talk, Counts]]) -> Report:
+    return report(data_set, model, counted, batches=3, batches_failed=1, tokens=10, estimate=1, cost_usd=None)
 
 
 def refs(talk: Talk) -> frozenset[tuple[str, str]]:
@@ -56,8 +61,8 @@ def test_a_report_has_intervals_and_is_the_same_every_time() -> None:
     counted = [
         (talk, Counts(tasks=2, found=at % 3, of_somebody=at % 3, proposals=2)) for at, talk in enumerate(talks("cases"))
     ]
-    first = report("cases", "m", counted, tokens=10, estimate=1, cost_usd=None)
-    assert first == report("cases", "m", counted, tokens=10, estimate=1, cost_usd=None)
+    first = reported("cases", "m", counted)
+    assert first == reported("cases", "m", counted)
     recall = first.figures["task recall"]
     assert recall.low is not None
     assert recall.value is not None
@@ -66,14 +71,15 @@ def test_a_report_has_intervals_and_is_the_same_every_time() -> None:
     assert first.figures["owner accuracy"].value == 0.0
     assert first.figures["due date found"].value is None
     assert "cost unknown" not in rendered(first)
+    assert "3 batches, 1 failed" in rendered(first)
 
 
 def test_a_comparison_names_what_became_better_and_worse() -> None:
     talk, other = talks("cases")[:2]
     one, none = Counts(tasks=1, found=1, proposals=1), Counts(tasks=1, proposals=1)
-    before = report("cases", "a", [(talk, one), (other, none)], tokens=0, estimate=1, cost_usd=0)
-    after = report("cases", "b", [(talk, none), (other, one)], tokens=0, estimate=1, cost_usd=0)
+    before = reported("cases", "a", [(talk, one), (other, none)])
+    after = reported("cases", "b", [(talk, none), (other, one)])
     text = compared([before.to_json()], [after.to_json()])
     assert f"better: {other.id}" in text
     assert f"worse: {talk.id}" in text
-    assert compared([before.to_json()], [report("sample", "b", [], tokens=0, estimate=1, cost_usd=0).to_json()]) == ""
+    assert compared([before.to_json()], [reported("sample", "b", []).to_json()]) == ""
