@@ -288,12 +288,13 @@ class Asking:
                 await self._counting.do(self._ref.run_id, spent)
                 return
             async with self._database.transaction() as session:
-                await answers.count(session, self._ref.run_id, [spent])
+                # The limiter before the place, as where a place is taken.
                 if not record.under_way:
                     used = record.input_tokens + record.output_tokens
                     await limiter.settle(
                         session, question.provider.id, question.limits, estimated=self._tokens_taken, used=used
                     )
+                await answers.count(session, self._ref.run_id, [spent])
                 if question.budget is not None:
                     await budgets.settle(session, self._attempt(question), "unknown" if record.under_way else "known")
 

@@ -97,7 +97,7 @@ class ExtractionActivities:
             question = await self._place(ref, asking)
             if question is None:
                 return contract.Extracted(outcome="not_called"), None
-            if question.answered:
+            if question.over:
                 return contract.Extracted(outcome="answered"), None
             _tell_processing(question)
             async with asking.renewing():
@@ -132,11 +132,12 @@ class ExtractionActivities:
                 question = await read_question(connection, ref, probing=asking.probing)
             if question is None or question.settled:
                 return question
-            # At a provider that is busy an answer that is known needs no place.
-            if (question.limits.concurrency is not None and await self._known(question)) or await asking.claim(
-                question
-            ):
-                return await self._open(question, asking)
+            # At a provider that may be busy an answer that is known needs no place.
+            known = question.limits.concurrency is not None and await self._known(question)
+            if known or await asking.claim(question):
+                opened = await self._open(question, asking)
+                if not known or opened is None or opened.over:
+                    return opened
             await asyncio.sleep(PLACE_POLL_SECONDS)
 
     async def _open(self, question: Question, asking: Asking) -> Question | None:
@@ -153,10 +154,13 @@ class ExtractionActivities:
                 since=self._oldest(question),
             )
             question.attempt = opened.number
+            question.settled = not opened.number  # meanwhile
             question.answered = opened.stored is not None and _still_valid(opened.stored.raw_answer, question)
             if opened.stored is not None and question.answered:
                 await answers.count_cache_hit(connection, ref.run_id, ref.batch_no, opened.stored.model)
-        if not question.answered and not may_call(opened.status, opened.paused_reason, probing=asking.probing):
+        if question.over:
+            return question
+        if not may_call(opened.status, opened.paused_reason, probing=asking.probing):
             return None
         asking.found(opened, question)
         return question

@@ -38,6 +38,11 @@ class Question:
     attempt: int = 0
 
     @property
+    def over(self) -> bool:
+        """Whether nothing is to be asked any more."""
+        return self.settled or self.answered
+
+    @property
     def messages(self) -> list[ChatMessage]:
         return self.batch.messages
 
@@ -99,4 +104,4 @@ async def read_question(on: On, ref: contract.BatchRef, *, probing: bool) -> Que
         batch.messages, context=context, snapshot=batch.snapshot, output_schema=_OUTPUT_SCHEMA, layout=gap
     )
     settled = batch.status not in ("waiting", "running")
-    return Question(ref, batch, batch.provider, prompt, name, settled=settled, answered=settled)
+    return Question(ref, batch, batch.provider, prompt, name, settled=settled)
