@@ -1,0 +1,118 @@
+"""`python -m bench.many_runs`: twenty runs that one worker works on at the same time."""
+
+import asyncio
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from bench.alone import run_alone
+from bench.rows import Row
+from bench.stage import stage
+from tests.replay.scene import Scene, scene
+from tests.support.waiting import until
+from tests.support.worker_process import worker_process
+
+NEAREST = 3.0
+IDEAL = 1.2
+MESSAGES_A_BATCH = 10
+PATIENCE_SECONDS = 900.0
+
+
+@dataclass(frozen=True)
+class Size:
+    runs: int = 20
+    batches: int = 20
+    latency: float = 1.0
+    concurrency: int = 8
+
+
+FULL = Size()
+QUICK = Size(runs=4, batches=4)
+
+
+@dataclass(frozen=True)
+class Times:
+    """Of one run, in seconds since the first of all was started."""
+
+    started: float
+    first_proposal: float
+    completed: float
+
+    @property
+    def waited(self) -> float:
+        """From the start to the first proposal."""
+        return self.first_proposal - self.started
+
+
+async def measure(*, quick: bool = False) -> Row:
+    size = QUICK if quick else FULL
+    async with stage() as servers, scene(servers) as played:
+        times, ideal = await _play(played, size)
+    waits = sorted(one.waited for one in times)
+    total = max(one.completed for one in times)
+    spread, over = waits[-1] / waits[0], total / ideal
+    return Row(
+        number=4,
+        what=f"{size.runs} runs of {size.batches} batches at once",
+        measured=f"first proposals within {spread:.1f} × of the fastest run's; {over:.2f} × the ideal of {ideal:.1f} s",
+        goal=f"≤ {NEAREST:.0f} ×; ≤ {IDEAL} × the ideal",
+        met=spread <= NEAREST and over <= IDEAL,
+        figures={
+            "ideal": "batches × latency / (the runs' concurrency together, at most the worker's model slots)",
+            "ideal_seconds": ideal,
+            "total_seconds": total,
+            "concurrency_of_a_run": size.concurrency,
+            "first_proposal_seconds": [round(wait, 3) for wait in waits],
+            "completed_seconds": sorted(round(one.completed, 3) for one in times),
+        },
+    )
+
+
+async def _play(played: Scene, size: Size) -> tuple[list[Times], float]:
+    operator = played.operator
+    played.model.script(latency=size.latency)
+    # A run with one batch wakes everything up: connections, compiled queries, the worker's cache.
+    for day in range(size.runs + 1):
+        await operator.messages(MESSAGES_A_BATCH * (size.batches if day else 1), day=40 * day)
+    async with worker_process(played.settings):
+        assignment = await operator.assignment(played.model.base_url)
+        await operator.until(await operator.started_run(assignment), "completed")
+        made = [
+            await operator.pending_run(assignment, day=40 * day, concurrency=size.concurrency)
+            for day in range(1, size.runs + 1)
+        ]
+        await asyncio.gather(*(operator.commands.start(run_id) for run_id in made))
+        for run_id in made:
+            await _completed(played, run_id)
+    slots = min(size.runs * size.concurrency, played.settings.worker_model_slots)
+    ideal = math.ceil(size.runs * size.batches / slots) * size.latency
+    return await _times(played, made), ideal
+
+
+async def _completed(played: Scene, run_id: UUID) -> None:
+    async def look() -> str:
+        await asyncio.sleep(0.2)  # whoever looks all the time takes what is to be measured
+        return (await played.operator.run(run_id)).status
+
+    status = await until(look, lambda status: status in ("completed", "failed", "paused"), seconds=PATIENCE_SECONDS)
+    assert status == "completed"
+
+
+async def _times(played: Scene, run_ids: list[UUID]) -> list[Times]:
+    runs = [await played.operator.run(run_id) for run_id in run_ids]
+    begin = min(run.start_requested_at for run in runs if run.start_requested_at is not None)
+    found = []
+    for run in runs:
+        first = next(one.at for one in await played.operator.events(run.id) if one.event == "proposals_created")
+        found.append(Times(*(_since(begin, moment) for moment in (run.start_requested_at, first, run.completed_at))))
+    return found
+
+
+def _since(begin: datetime, moment: datetime | None) -> float:
+    assert moment is not None
+    return (moment - begin).total_seconds()
+
+
+if __name__ == "__main__":
+    run_alone("many_runs", measure)
