@@ -1,7 +1,6 @@
 """Plan the batches of a run."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator
-from itertools import islice
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
@@ -80,19 +79,16 @@ class BatchingActivities:
 
 async def _planned(session: AsyncSession, run: AnalysisRun) -> AsyncIterator[list[PlannedBatch]]:
     """The batches that aren't stored yet, some hundreds at a time."""
-    planner = Planner(
-        max_batch_size=int(run.options["max_batch_size"]), time_gap_seconds=int(run.options["time_gap_seconds"])
-    )
-    async for placed in batches.placed_messages(session, run.id):
-        for part in _parts(planner.plan(placed)):
-            yield part
-    for part in _parts(planner.finish()):
-        yield part
-
-
-def _parts(planned: Iterator[PlannedBatch]) -> Iterator[list[PlannedBatch]]:
-    while part := list(islice(planned, ROWS_AT_ONCE)):
-        yield part
+    planner = Planner(max_batch_size=int(run.options["max_batch_size"]))
+    planned: list[PlannedBatch] = []
+    async for stretch in batches.kept_stretches(session, run.id, int(run.options["time_gap_seconds"])):
+        planned += planner.plan(stretch)
+        while len(planned) >= ROWS_AT_ONCE:
+            yield planned[:ROWS_AT_ONCE]
+            del planned[:ROWS_AT_ONCE]
+    planned += planner.finish()
+    if planned:
+        yield planned
 
 
 def _ranges(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:

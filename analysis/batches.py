@@ -1,20 +1,26 @@
 """Planning batches: whole conversations of one channel, threads kept together, cut only where one is too long."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
+
+NEW_UNIT = 1
+NEW_CONVERSATION = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """A message's place: `unit` is its thread (or itself), `unit_start` the time of the unit's first message."""
+class Stretch:
+    """Messages of one channel that follow each other in the order of the plan: that of the beginnings of their units.
 
-    id: UUID
+    A unit is a thread, or a message of its own. `begins` says of each message whether it begins a conversation
+    (NEW_CONVERSATION), another unit of the same conversation (NEW_UNIT), or nothing (0).
+    """
+
     source_id: UUID
     channel: str
-    unit: str
-    unit_start: datetime
+    ids: Sequence[UUID]
+    begins: Sequence[int]
 
 
 @dataclass(slots=True)
@@ -27,72 +33,74 @@ class PlannedBatch:
 
 
 class Planner:
-    """Makes batches of messages that come ordered by (source, channel, unit_start, unit, time).
+    """Makes batches of stretches that come channel by channel.
 
-    A gap over `time_gap_seconds` between the starts of two units ends a conversation. A batch takes whole conversations
-    until it would exceed `max_batch_size`; a conversation longer than that is cut between units, and a unit longer than
-    that is cut where it must. Holds at most two batches' worth of messages, however long a conversation is; a plan of
-    the messages that are in none of the batches given so far goes on with the same batches.
+    A batch takes whole conversations until it would exceed `max_batch_size`; a conversation longer than that is cut
+    between units, and a unit longer than that is cut where it must. Holds at most two batches' worth of messages and a
+    stretch, however long a conversation is; a plan of the messages that are in none of the batches given so far goes on
+    with the same batches.
     """
 
-    def __init__(self, *, max_batch_size: int, time_gap_seconds: int) -> None:
+    def __init__(self, *, max_batch_size: int) -> None:
         self._size = max_batch_size
-        self._gap = timedelta(seconds=time_gap_seconds)
-        self._last: Placed | None = None
-        self._piece: list[UUID] = []
-        """Units of the conversation that go together."""
-        self._unit: list[UUID] = []
-        """The unit that may still grow."""
-        self._batch: PlannedBatch | None = None
+        self._source_id: UUID | None = None
+        self._channel = ""
+        self._held: list[UUID] = []
+        """What no batch has taken yet: first the batch that is being filled, then from `_piece` on units of one
+        conversation that go together, then from `_unit` on the unit that may still grow."""
+        self._piece = 0
+        self._unit = 0
+        self._filled = 0
+        """Where in `_held` the batch begins: what stands before was given."""
 
-    def plan(self, messages: Iterable[Placed]) -> Iterator[PlannedBatch]:
+    def plan(self, stretch: Stretch) -> Iterator[PlannedBatch]:
         """Take the next messages, and give the batches that they complete."""
-        for message in messages:
-            last = self._last
-            if last is not None and not _same_unit(last, message):
-                self._close_unit()
-                if self._ends_conversation(last, message):
-                    yield from self._pack()
-                if not _same_channel(last, message):
-                    yield from self._flush()
-            self._last = message
-            self._unit.append(message.id)
-            if len(self._piece) + len(self._unit) > self._size:
+        if (stretch.source_id, stretch.channel) != (self._source_id, self._channel):
+            yield from self.finish()
+            self._source_id, self._channel = stretch.source_id, stretch.channel
+        end = len(self._held)
+        self._held.extend(stretch.ids)
+        for begins in stretch.begins:
+            if begins:
+                self._unit = end
+                if begins == NEW_CONVERSATION:
+                    yield from self._pack(end)
+            end += 1
+            if end - self._piece > self._size:
                 yield from self._cut()
+        self._let_go()
 
     def finish(self) -> Iterator[PlannedBatch]:
         """The batches that are left at the end."""
-        self._close_unit()
-        yield from self._pack()
-        yield from self._flush()
-
-    def _ends_conversation(self, last: Placed, message: Placed) -> bool:
-        return not _same_channel(last, message) or message.unit_start - last.unit_start > self._gap
-
-    def _close_unit(self) -> None:
-        self._piece.extend(self._unit)
-        self._unit.clear()
+        yield from self._pack(len(self._held))
+        if self._held:
+            yield self._flushed()
+        self._let_go()
 
     def _cut(self) -> Iterator[PlannedBatch]:
         """Part the conversation before the unit that doesn't fit, or in it where that alone is too long."""
-        if not self._piece:
-            self._piece, self._unit = self._unit[: self._size], self._unit[self._size :]
-        yield from self._pack()
+        if self._unit == self._piece:
+            self._unit += self._size
+        yield from self._pack(self._unit)
 
-    def _pack(self) -> Iterator[PlannedBatch]:
-        """Put the piece of the conversation into the batch, giving the one before where that has no room for it."""
-        if self._batch is not None and len(self._batch.message_ids) + len(self._piece) > self._size:
-            yield from self._flush()
-        if self._batch is None and self._last is not None:
-            self._batch = PlannedBatch(self._last.source_id, self._last.channel)
-        if self._batch is not None:
-            self._batch.message_ids.extend(self._piece)
-        self._piece.clear()
+    def _pack(self, end: int) -> Iterator[PlannedBatch]:
+        """Put the piece that ends there into the batch, giving the one before where that has no room for it."""
+        if self._filled < self._piece and end - self._filled > self._size:
+            yield self._flushed()
+        self._piece = end
 
-    def _flush(self) -> Iterator[PlannedBatch]:
-        if self._batch is not None:
-            yield self._batch
-            self._batch = None
+    def _flushed(self) -> PlannedBatch:
+        assert self._source_id is not None
+        batch = PlannedBatch(self._source_id, self._channel, self._held[self._filled : self._piece])
+        self._filled = self._piece
+        return batch
+
+    def _let_go(self) -> None:
+        """Hold no longer what was given."""
+        del self._held[: self._filled]
+        self._piece -= self._filled
+        self._unit -= self._filled
+        self._filled = 0
 
 
 def place_to_cut(messages: Sequence[tuple[str, datetime]]) -> int:
@@ -109,11 +117,3 @@ def place_to_cut(messages: Sequence[tuple[str, datetime]]) -> int:
     longest = max((messages[place][1] - messages[place - 1][1] for place in middle), default=None)
     best = [place for place in middle if messages[place][1] - messages[place - 1][1] == longest] or places
     return min(best, key=lambda place: abs(2 * place - total))
-
-
-def _same_channel(one: Placed, other: Placed) -> bool:
-    return one.channel == other.channel and one.source_id == other.source_id
-
-
-def _same_unit(one: Placed, other: Placed) -> bool:
-    return one.unit == other.unit and _same_channel(one, other)

@@ -95,17 +95,17 @@ async def preview_run(body: RunCreate, actor: Runner, resources: Api) -> RunPrev
     run = _new_run(body, found, actor.name)
     project = found.project
     rules = rules_for(body.options.prefilter, project.keywords if project else [])
-    planner = Planner(max_batch_size=body.options.max_batch_size, time_gap_seconds=body.options.time_gap_seconds)
+    planner = Planner(max_batch_size=body.options.max_batch_size)
     async with resources.database.transaction() as session:
         other = await runs.find_overlap(session, run)
         if other is not None:
             raise await runs.overlap(session, run)
+        past = await batches.past_usage(session, found.provider.type, found.agent.model_name)
         seen = await windows.preview(session, run, rules)
         planned = 0
-        async for part in windows.preview_places(session, run, rules, seen.unlikely):
-            planned += sum(1 for _ in planner.plan(part))
+        async for stretch in windows.preview_stretches(session, run, rules, seen.unlikely):
+            planned += sum(1 for _ in planner.plan(stretch))
         planned += sum(1 for _ in planner.finish())
-        past = await batches.past_usage(session, found.provider.type, found.agent.model_name)
     snapshot = run.config_snapshot
     frame = frame_tokens(snapshot["agent"]["system_prompt"], ProjectBrief.of(snapshot))
     estimated = estimate(Work(planned, seen.kept, seen.characters), frame, past)

@@ -43,7 +43,7 @@ _FILL = text(
     INSERT INTO messages (source_id, channel, external_id, author, sent_at, content, thread_id)
     SELECT :source, 'c' || n % :channels, 'f' || n, 'author ' || n % 50,
            CAST(:start AS timestamptz) + n * (CAST(:window AS interval) / :count),
-           CASE WHEN n % 10 = 3 THEN 'thanks a lot!'
+           CASE WHEN n % 10 = 3 THEN 'thanks'
                 ELSE 'please have a look at part ' || n || repeat(' of the order that came in', n % 5) END,
            CASE WHEN n % 4 = 1 THEN 'f' || n - n % (:channels * 8) + n % :channels END
     FROM generate_series(0, CAST(:count AS integer) - 1) AS n

@@ -10,7 +10,7 @@ from sqlalchemy import TextClause, func, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from analysis.batches import Placed, PlannedBatch, place_to_cut
+from analysis.batches import NEW_CONVERSATION, NEW_UNIT, PlannedBatch, Stretch, place_to_cut
 from analysis.estimates import Past, Work
 from db.runs import LockedRun
 from db.statements import On, Statement
@@ -21,77 +21,112 @@ from models.message import Message
 from models.run import AnalysisBatch
 from models.values import BatchStatus, PausedReason, ProviderType, RunStatus
 
-PLACES_AT_ONCE = 5000
 CONTEXT = 5
 """Messages before a batch that are shown with it."""
+STRETCH = 1000
+"""Messages of one channel that the plan takes at a time."""
+STRETCHES_AT_ONCE = 20
 PAST_LOOKED_AT = 200
 """Runs among which those of a model are looked for."""
 PAST_RUNS = 5
 PAST_BATCHES = 100
 
-PLACES = """
-    SELECT id, source_id, channel, unit, unit_start
-    FROM (
-        SELECT *, min(sent_at) OVER (PARTITION BY source_id, channel, unit) AS unit_start
-        FROM (
-            SELECT id, source_id, channel, sent_at, coalesce(thread_id, external_id) AS unit, batched FROM kept
-        ) AS named
-    ) AS placed
-    WHERE NOT batched
-    ORDER BY source_id, channel, unit_start, unit, sent_at, id
-"""
-"""The places of the messages of a common table expression `kept`, in the order of the plan. Those that are `batched`
-have no place any more, but count for where their unit began."""
-
-# Grouping needs no estimate of how many ids there are; a join with the stored ones would, and PostgreSQL has none.
-_placed = text(
-    f"""
-    WITH listed AS (
-        SELECT unnest(kept_ids) AS id, false AS batched FROM run_message_chunks WHERE run_id = :run
-        UNION ALL
-        SELECT unnest(message_ids), true FROM analysis_batches WHERE run_id = :run
-    ), kept AS (
-        SELECT message.*, known.batched FROM (SELECT id, bool_or(batched) AS batched FROM listed GROUP BY id) AS known
-        JOIN messages AS message ON message.id = known.id
+# Texts are compared as rarely as can be: channels are numbered, and where a unit began is worked out for threads alone,
+# since most messages are a unit of their own.
+STRETCHES = f"""
+    , channels AS (
+        SELECT source_id, channel, row_number() OVER (ORDER BY source_id, channel) AS channel_no
+        FROM (SELECT source_id, channel FROM kept WHERE NOT batched GROUP BY source_id, channel) AS named
+    ), threads AS (
+        SELECT source_id, channel, thread_id, min(sent_at) AS begun
+        FROM kept WHERE thread_id IS NOT NULL GROUP BY source_id, channel, thread_id
+    ), units AS (
+        SELECT thread.source_id, thread.channel, thread.thread_id AS unit, least(thread.begun, root.sent_at) AS begun
+        FROM threads AS thread LEFT JOIN kept AS root
+            ON (root.source_id, root.channel, root.external_id) = (thread.source_id, thread.channel, thread.thread_id)
+            AND root.thread_id IS NULL
+    ), placed AS (
+        SELECT kept.id, kept.sent_at, channel_no, coalesce(thread_id, external_id) AS unit,
+               coalesce(units.begun, kept.sent_at) AS begun
+        FROM kept JOIN channels USING (source_id, channel) LEFT JOIN units
+            ON (units.source_id, units.channel) = (kept.source_id, kept.channel)
+            AND units.unit = coalesce(kept.thread_id, kept.external_id)
+        WHERE NOT batched
+    ), marked AS (
+        SELECT id, channel_no, row_number() OVER plan AS place, CASE
+            WHEN unit = lag(unit) OVER plan THEN 0
+            WHEN begun - lag(begun) OVER plan > make_interval(secs => :gap) THEN {NEW_CONVERSATION}
+            ELSE {NEW_UNIT} END AS begins
+        FROM placed WINDOW plan AS (PARTITION BY channel_no ORDER BY begun, unit, sent_at, id)
+    ), stretches AS (
+        SELECT channel_no, (place - 1) / {STRETCH} AS stretch_no, array_agg(id ORDER BY place) AS ids,
+               array_agg(begins ORDER BY place) AS begins
+        FROM marked GROUP BY channel_no, stretch_no
     )
-    {PLACES}
+    SELECT source_id, channel, ids, begins FROM stretches JOIN channels USING (channel_no)
+    ORDER BY channel_no, stretch_no
+"""  # noqa: S608 - the parts put in are constants of the code
+"""The stretches of the messages of a common table expression `kept`, in the order of the plan. Those that are `batched`
+have no place any more, but count for where their unit began. `gap` are the seconds of silence between the beginnings of
+two units that end a conversation."""
+
+_kept_stretches = text(
+    f"""
+    WITH kept AS MATERIALIZED (
+        SELECT message.*, id IN (SELECT unnest(message_ids) FROM analysis_batches WHERE run_id = :run) AS batched
+        FROM run_message_chunks AS chunk CROSS JOIN LATERAL (
+            SELECT id, source_id, channel, thread_id, external_id, sent_at
+            FROM messages WHERE messages.id = ANY (chunk.kept_ids) OFFSET 0
+        ) AS message
+        WHERE chunk.run_id = :run
+    )
+    {STRETCHES}
     """  # noqa: S608 - the part put in is a constant of the code
 )
 
-
-async def placed_messages(session: AsyncSession, run_id: UUID) -> AsyncIterator[Sequence[Placed]]:
-    """The messages that passed the prefilter and are in no batch yet, in the order of the plan, some thousands at a
-    time."""
-    async for part in places(session, _placed, {"run": run_id}):
-        yield part
+# PostgreSQL has no idea how many ids an array holds. It would take few for certain, and look for each among all others.
+_PLAN_SETTINGS = "SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '64MB', true)"
 
 
-async def places(
-    session: AsyncSession, query: TextClause, values: Mapping[str, object]
-) -> AsyncIterator[Sequence[Placed]]:
-    """What a query that ends in `PLACES` finds, some thousands at a time."""
+def kept_stretches(session: AsyncSession, run_id: UUID, gap_seconds: int) -> AsyncIterator[Stretch]:
+    """The messages that passed the prefilter and are in no batch yet, in the order of the plan."""
+    return stretches(session, _kept_stretches, {"run": run_id, "gap": gap_seconds})
+
+
+async def stretches(session: AsyncSession, query: TextClause, values: Mapping[str, object]) -> AsyncIterator[Stretch]:
+    """What a query that ends in `STRETCHES` finds. For the rest of its transaction the session is one that plans."""
+    await session.execute(text(_PLAN_SETTINGS))
     # Both are needed: `yield_per` has the database hold rows back, and a partition without a size is everything.
-    rows = await session.stream(query, values, execution_options={"yield_per": PLACES_AT_ONCE})
-    async for part in rows.partitions(PLACES_AT_ONCE):
-        yield [Placed(row[0], row[1], row[2], row[3], row[4]) for row in part]
+    rows = await session.stream(query, values, execution_options={"yield_per": STRETCHES_AT_ONCE})
+    async for part in rows.partitions(STRETCHES_AT_ONCE):
+        for row in part:
+            yield Stretch(*row)
+
+
+_add = text(
+    """
+    INSERT INTO analysis_batches (run_id, batch_no, source_id, channel, message_ids, message_count)
+    SELECT :run, :stored + number, source_id, channel, (CAST(:ids AS uuid[]))[past - size + 1 : past], size
+    FROM (
+        SELECT *, sum(size) OVER (ORDER BY number) AS past
+        FROM unnest(CAST(:sources AS uuid[]), CAST(:channels AS text[]), CAST(:sizes AS integer[]))
+            WITH ORDINALITY AS given (source_id, channel, size, number)
+    ) AS planned
+    """
+)
 
 
 async def add(held: LockedRun, planned: Sequence[PlannedBatch]) -> None:
     """Store planned batches, numbered on from those that the run has, and count them."""
-    await held.session.execute(
-        AnalysisBatch.__table__.insert(),  # type: ignore[attr-defined]  # SQLModel adds it to every table class
-        [
-            {
-                "run_id": held.run.id,
-                "batch_no": number,
-                "source_id": batch.source_id,
-                "channel": batch.channel,
-                "message_ids": batch.message_ids,
-                "message_count": len(batch.message_ids),
-            }
-            for number, batch in enumerate(planned, held.run.batches_created + 1)
-        ],
-    )
+    values = {
+        "run": held.run.id,
+        "stored": held.run.batches_created,
+        "sources": [batch.source_id for batch in planned],
+        "channels": [batch.channel for batch in planned],
+        "sizes": [len(batch.message_ids) for batch in planned],
+        "ids": [message_id for batch in planned for message_id in batch.message_ids],
+    }
+    await held.session.execute(_add, values)
     held.run.batches_created += len(planned)
 
 

@@ -13,8 +13,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from analysis import prefilter
 from analysis.asks import Passed, Places, shipped
-from analysis.batches import Placed
-from db.batches import PLACES, places
+from analysis.batches import Stretch
+from db.batches import STRETCHES, stretches
 from models.base import Timestamp
 from models.run import AnalysisRun
 
@@ -40,15 +40,18 @@ _window_parameters = (
     bindparam("authors", type_=ARRAY(Text)),
 )
 
+# What costs little stands before what costs much: a search for a pattern looks at the whole text, and most texts are
+# neither short nor hold a bracket or an @.
 _RULED_OUT = f"""
     CASE
         WHEN NOT :active THEN NULL
         WHEN is_bot THEN 'bot'
         WHEN is_system THEN 'system'
-        WHEN body ~* :placeholder THEN 'placeholder'
+        WHEN strpos(body, '[') > 0 AND body ~* :placeholder THEN 'placeholder'
         WHEN body !~ :has_text THEN 'no_text'
+        WHEN CAST(:keywords AS text) IS NULL AND char_length(body) >= {prefilter.SHORT} THEN NULL
         WHEN CAST(:keywords AS text) IS NOT NULL AND body ~* CAST(:keywords AS text) THEN NULL
-        WHEN body ~ :mention THEN NULL
+        WHEN strpos(body, '@') > 0 AND body ~ :mention THEN NULL
         WHEN char_length(body) < {prefilter.SHORT} AND body !~ :two_words THEN 'too_short'
         WHEN char_length(body) < {prefilter.SHORT} AND body ~* :small_talk THEN 'small_talk'
         WHEN CAST(:keywords AS text) IS NOT NULL THEN 'no_keyword'
@@ -70,6 +73,8 @@ _judge_parameters = (*_rule_parameters, bindparam("unlikely", type_=ARRAY(Uuid))
 
 # Postgres' own C.UTF-8 collation knows what a letter is in every script, whatever the database's locale.
 _BODY = "btrim(content, E' \\t\\r\\n') COLLATE pg_c_utf8 AS body"
+# Otherwise the text would be trimmed anew wherever a rule looks at it.
+_TRIMMED_ONCE = "OFFSET 0"
 
 _pin = text(
     f"""
@@ -93,19 +98,27 @@ _pin = text(
     """  # noqa: S608 - the parts put in are constants of the code
 ).bindparams(*_window_parameters, bindparam("run", type_=Uuid))
 
-_filter = text(
-    f"""
-    WITH judged AS (
-        SELECT listed.id, listed.place, {_DROPPED} AS reason
-        FROM run_message_chunks AS chunk
-        CROSS JOIN LATERAL unnest(chunk.message_ids) WITH ORDINALITY AS listed (id, place)
-        JOIN LATERAL (
-            SELECT is_bot, is_system, {_BODY} FROM messages WHERE messages.id = listed.id
-        ) AS message ON true
+# A scan for all ids of a chunk at once costs a fraction of a search for each, but gives them in no order.
+_judged = f"""
+    judged AS MATERIALIZED (
+        SELECT message.id, {_DROPPED} AS reason
+        FROM run_message_chunks AS chunk CROSS JOIN LATERAL (
+            SELECT id, is_bot, is_system, {_BODY} FROM messages
+            WHERE messages.id = ANY (chunk.message_ids) {_TRIMMED_ONCE}
+        ) AS message
         WHERE chunk.run_id = :run AND chunk.chunk_no = :chunk_no
     )
+"""  # noqa: S608 - the parts put in are constants of the code
+
+_filter = text(
+    f"""
+    WITH {_judged}
     UPDATE run_message_chunks SET
-        kept_ids = coalesce((SELECT array_agg(id ORDER BY place) FROM judged WHERE reason IS NULL), '{{}}'),
+        kept_ids = ARRAY(
+            SELECT id FROM unnest(message_ids) WITH ORDINALITY AS listed (id, place)
+            WHERE (id IN (SELECT id FROM judged WHERE reason IS NULL)) IS TRUE
+            ORDER BY place
+        ),
         filtered_by_reason = coalesce(
             (SELECT jsonb_object_agg(reason, n) FROM (
                 SELECT reason, count(*) AS n FROM judged WHERE reason IS NOT NULL GROUP BY reason
@@ -121,7 +134,7 @@ _passed_in_chunk = text(
     CROSS JOIN LATERAL unnest(chunk.message_ids) WITH ORDINALITY AS listed (listed_id, place)
     JOIN LATERAL (
         SELECT id, source_id, channel, thread_id, external_id, is_bot, is_system, {_BODY}
-        FROM messages WHERE id = listed_id
+        FROM messages WHERE id = listed_id {_TRIMMED_ONCE}
     ) AS message ON true
     WHERE chunk.run_id = :run AND chunk.chunk_no = :chunk_no AND {_RULED_OUT} IS NULL
     ORDER BY place
@@ -133,7 +146,7 @@ _passed_in_window = text(
     SELECT id, source_id, channel, thread_id, external_id, body, chunk_no
     FROM (
         SELECT *, {_BODY}, (row_number() OVER (ORDER BY sent_at, id) - 1) / {CHUNK} AS chunk_no
-        FROM messages WHERE {_IN_WINDOW}
+        FROM messages WHERE {_IN_WINDOW} {_TRIMMED_ONCE}
     ) AS message
     WHERE {_RULED_OUT} IS NULL
     ORDER BY sent_at, id
@@ -143,7 +156,8 @@ _passed_in_window = text(
 _preview = text(
     f"""
     WITH body AS (
-        SELECT id, is_bot, is_system, char_length(content) AS size, {_BODY} FROM messages WHERE {_IN_WINDOW}
+        SELECT id, is_bot, is_system, char_length(content) AS size, {_BODY}
+        FROM messages WHERE {_IN_WINDOW} {_TRIMMED_ONCE}
     ), judged AS (SELECT size, {_DROPPED} AS reason FROM body)
     SELECT coalesce(reason, ''), count(*), coalesce(sum(size), 0) FROM judged GROUP BY 1
     """  # noqa: S608 - the parts put in are constants of the code
@@ -151,7 +165,7 @@ _preview = text(
 
 _preview_samples = text(
     f"""
-    WITH body AS (SELECT *, {_BODY} FROM messages WHERE {_IN_WINDOW}),
+    WITH body AS (SELECT *, {_BODY} FROM messages WHERE {_IN_WINDOW} {_TRIMMED_ONCE}),
     judged AS (SELECT id, channel, author, sent_at, left(body, {SAMPLE_CHARS}) AS shown, {_DROPPED} AS reason FROM body)
     SELECT reason, id, channel, author, sent_at, shown
     FROM (SELECT *, row_number() OVER (PARTITION BY reason ORDER BY sent_at, id) AS place FROM judged) AS numbered
@@ -160,11 +174,14 @@ _preview_samples = text(
     """  # noqa: S608 - the parts put in are constants of the code
 ).bindparams(*_window_parameters, *_judge_parameters)
 
-_preview_places = text(
+_preview_stretches = text(
     f"""
-    WITH body AS (SELECT *, {_BODY} FROM messages WHERE {_IN_WINDOW}),
-    kept AS (SELECT *, false AS batched FROM body WHERE {_DROPPED} IS NULL)
-    {PLACES}
+    WITH body AS (SELECT *, {_BODY} FROM messages WHERE {_IN_WINDOW} {_TRIMMED_ONCE}),
+    kept AS MATERIALIZED (
+        SELECT id, source_id, channel, thread_id, external_id, sent_at, false AS batched
+        FROM body WHERE {_DROPPED} IS NULL
+    )
+    {STRETCHES}
     """  # noqa: S608 - the parts put in are constants of the code
 ).bindparams(*_window_parameters, *_judge_parameters)
 
@@ -306,11 +323,11 @@ async def preview(session: AsyncSession, run: AnalysisRun, rules: prefilter.Rule
     )
 
 
-async def preview_places(
+def preview_stretches(
     session: AsyncSession, run: AnalysisRun, rules: prefilter.Rules, unlikely: Sequence[UUID] = ()
-) -> AsyncIterator[Sequence[Placed]]:
-    """The places of the messages that a run would batch, in the order of its plan, without those that the preview
-    found `unlikely`; stores nothing."""
-    values = {**_window_values(run), **_rule_values(rules), "unlikely": list(unlikely)}
-    async for part in places(session, _preview_places, values):
-        yield part
+) -> AsyncIterator[Stretch]:
+    """The messages that a run would batch, in the order of its plan, without those that the preview found `unlikely`;
+    stores nothing."""
+    gap = int(run.options["time_gap_seconds"])
+    values = {**_window_values(run), **_rule_values(rules), "unlikely": list(unlikely), "gap": gap}
+    return stretches(session, _preview_stretches, values)

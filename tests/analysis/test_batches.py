@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.batches import Placed, PlannedBatch, Planner
+from analysis.batches import PlannedBatch, Planner
 from models.base import new_id
+from tests.support.plans import Placed, PlainPlanner, stretches
 
 NINE = datetime(2026, 3, 10, 9, tzinfo=UTC)
 TEAM, IRC = UUID(int=1), UUID(int=2)
@@ -36,8 +37,8 @@ def thread(begin: float, count: int) -> list[Placed]:
 
 def plan(messages: Sequence[Placed], *, size: int = 50, gap: int = 600, part: int = 10_000) -> list[PlannedBatch]:
     """The batches of the messages, given to the planner some at a time."""
-    planner = Planner(max_batch_size=size, time_gap_seconds=gap)
-    parts = (messages[at : at + part] for at in range(0, len(messages), part))
+    planner = Planner(max_batch_size=size)
+    parts = stretches(messages, gap=gap, length=part)
     return [batch for some in parts for batch in planner.plan(some)] + list(planner.finish())
 
 
@@ -92,7 +93,8 @@ def test_a_thread_longer_than_a_batch_is_cut_where_it_must_be() -> None:
 
 @pytest.mark.parametrize("talk", [every(10, 1000), thread(0, 1000)], ids=["conversation", "thread"])
 def test_a_batch_is_given_as_soon_as_it_is_full_however_long_the_talk_goes_on(talk: list[Placed]) -> None:
-    given = list(Planner(max_batch_size=50, time_gap_seconds=600).plan(talk))
+    [stretch] = stretches(talk, gap=600)
+    given = list(Planner(max_batch_size=50).plan(stretch))
     # What may still stay together with what comes, and one batch, are all that the planner holds.
     assert len(given) >= 18
 
@@ -149,6 +151,15 @@ def test_every_message_is_in_one_batch_in_its_place(messages: list[Placed], size
     for batch in batches:
         places = {(known[i].source_id, known[i].channel) for i in batch.message_ids}
         assert places == {(batch.source_id, batch.channel)}
+
+
+@given(messages=channels(), size=st.integers(10, 40), gap=st.integers(60, 3600), part=st.integers(1, 50))
+def test_the_batches_are_those_of_a_plan_message_by_message(
+    messages: list[Placed], size: int, gap: int, part: int
+) -> None:
+    plain = PlainPlanner(max_batch_size=size, time_gap_seconds=gap)
+    expected = [*plain.plan(messages), *plain.finish()]
+    assert plan(messages, size=size, gap=gap, part=part) == expected
 
 
 @given(messages=channels(), size=st.integers(10, 40), gap=st.integers(60, 3600))

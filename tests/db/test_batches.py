@@ -6,12 +6,12 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
 
-from analysis.batches import Placed, PlannedBatch, Planner
+from analysis.batches import PlannedBatch, Planner, Stretch
 from analysis.estimates import Past, Work
 from analysis.prefilter import rules_for
 from db import batches, runs, settling, windows
@@ -33,20 +33,23 @@ from tests.support.builders import (
     run_of,
     store_messages,
 )
+from tests.support.plans import Placed, PlainPlanner
 
 SNAPSHOT = {"provider": {"type": "openai"}, "agent": {"model_name": "stand-in"}}
 
 
-async def plan(database: Database, *, size: int = 50, gap: int = 600, mode: str = "off") -> list[PlannedBatch]:
-    """The batches of a run over the first day, through windows, prefilter and planner."""
-    run = await add_run(database)
-    planner = Planner(max_batch_size=size, time_gap_seconds=gap)
+async def plan(
+    database: Database, run: AnalysisRun | None = None, *, size: int = 50, gap: int = 600, mode: str = "off"
+) -> list[PlannedBatch]:
+    """The batches of a run over the first day, through windows, prefilter and planner; those that it hasn't yet."""
+    run = run or await add_run(database)
+    planner = Planner(max_batch_size=size)
     async with database.transaction() as session:
         while await windows.pin_chunk(session, run) is not None:
             pass
         for chunk_no in await windows.unfiltered_chunks(session, run.id):
             await windows.filter_chunk(session, run.id, chunk_no, rules_for(mode, []))
-        planned = [one async for part in batches.placed_messages(session, run.id) for one in planner.plan(part)]
+        planned = [one async for part in batches.kept_stretches(session, run.id, gap) for one in planner.plan(part)]
     return planned + list(planner.finish())
 
 
@@ -116,7 +119,10 @@ async def test_threads_of_one_name_in_two_channels_are_two(database: Database) -
     assert [batch.message_ids for batch in planned] == [[ids[0], ids[2]], [ids[1], ids[3]]]
 
 
-async def test_every_message_is_in_one_batch_in_the_order_of_the_plan(database: Database) -> None:
+@pytest.mark.parametrize("stored", [0, 1, 17])
+async def test_the_plan_is_that_of_the_messages_one_by_one_from_wherever_it_goes_on(
+    database: Database, stored: int
+) -> None:
     chance = random.Random(11)
     incoming: list[IncomingMessage] = []
     for number in range(1500):
@@ -126,21 +132,22 @@ async def test_every_message_is_in_one_batch_in_the_order_of_the_plan(database: 
         incoming.append(replace(made, thread_id=(root.thread_id or root.external_id) if root else None))
     chance.shuffle(incoming)
     ids = await store_messages(database, incoming)
-    begins: dict[tuple[str, str], list[float]] = defaultdict(list)
+    begins: dict[tuple[str, str], list[datetime]] = defaultdict(list)
     for message in incoming:
-        begins[message.channel, message.thread_id or message.external_id].append(message.sent_at.timestamp())
-
-    def place(at: int) -> tuple[str, float, str, float, UUID]:
-        message = incoming[at]
+        begins[message.channel, message.thread_id or message.external_id].append(message.sent_at)
+    run = await add_run(database, status="running")
+    whole = await plan(database, run, size=30)
+    listed = []
+    for message_id, message in zip(ids, incoming, strict=True):
         unit = message.thread_id or message.external_id
-        begin = min(begins[message.channel, unit])
-        return message.channel, begin, unit, message.sent_at.timestamp(), ids[at]
-
-    planned = await plan(database, size=30)
-    assert [message_id for batch in planned for message_id in batch.message_ids] == [
-        ids[at] for at in sorted(range(len(ids)), key=place)
-    ]
-    assert max(sizes(planned)) <= 30
+        place = Placed(message_id, whole[0].source_id, message.channel, unit, min(begins[message.channel, unit]))
+        listed.append((place.channel, place.unit_start, place.unit, message.sent_at, message_id, place))
+    plain = PlainPlanner(max_batch_size=30, time_gap_seconds=600)
+    expected = [*plain.plan(place for *_, place in sorted(listed)), *plain.finish()]
+    assert whole == expected
+    async with runs.locked(database, run.id) as held:
+        await batches.add(held, whole[:stored])
+    assert await plan(database, run, size=30) == expected[stored:]
 
 
 async def test_a_large_plan_comes_in_parts(database: Database) -> None:
@@ -151,14 +158,15 @@ async def test_a_large_plan_comes_in_parts(database: Database) -> None:
             pass
         for chunk in await windows.unfiltered_chunks(session, run.id):
             await windows.filter_chunk(session, run.id, chunk, rules_for("off", []))
-        parts = [len(part) async for part in batches.placed_messages(session, run.id)]
-    assert parts == [5000, 5000, 2000]
+        parts = [len(part.ids) async for part in batches.kept_stretches(session, run.id, 600)]
+    assert parts == [1000] * 12
 
 
 async def test_planned_batches_are_stored_with_their_numbers(database: Database) -> None:
     run = await add_run(database, status="running")
     await fill_messages(database, 25)
-    planned = [PlannedBatch(place.source_id, place.channel, [place.id]) for place in await places(database, run)]
+    found = await stretches(database, run)
+    planned = [PlannedBatch(part.source_id, part.channel, [one]) for part in found for one in part.ids]
     for part in (planned[:20], planned[20:]):
         async with runs.locked(database, run.id) as held:
             await batches.add(held, part)
@@ -171,10 +179,9 @@ async def test_planned_batches_are_stored_with_their_numbers(database: Database)
     assert {(row.status, row.message_count, row.attempts) for row in rows} == {("waiting", 1, 0)}
 
 
-async def places(database: Database, run: AnalysisRun) -> list[Placed]:
+async def stretches(database: Database, run: AnalysisRun) -> list[Stretch]:
     async with database.transaction() as session:
-        found = windows.preview_places(session, run, rules_for("off", []))
-        return [place async for part in found for place in part]
+        return [part async for part in windows.preview_stretches(session, run, rules_for("off", []))]
 
 
 async def test_batches_are_read_in_pages_and_those_that_nobody_settled_alone(database: Database) -> None:

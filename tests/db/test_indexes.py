@@ -70,7 +70,7 @@ _RUNS = """
            begin, begin + CASE WHEN n = 2000 THEN interval '4 h' ELSE interval '1 h' END,
            (SELECT id FROM agent_task_assignments LIMIT 1),
            CASE WHEN n % 2 = 0 THEN (SELECT id FROM project_configs WHERE name = 'project ' || 1 + n % 20) END,
-           begin, begin, '{"prefilter": "rules"}'
+           begin, begin, '{"prefilter": "rules", "time_gap_seconds": 600}'
     FROM numbered, LATERAL (SELECT timestamptz '2026-03-10T00:00:00Z' + (n - 2000) * interval '1 h') AS at (begin);
     INSERT INTO run_message_chunks (run_id, chunk_no, message_ids, last_sent_at, last_message_id)
     SELECT id, 1, ARRAY[id], now(), id FROM numbered WHERE n < 2000;
@@ -347,11 +347,11 @@ FOUND: dict[str, tuple[Act, set[str]]] = {
     ),
     "what a run would see": (lambda session, large: windows.preview(session, large.run, RULES), {"ix_messages_window"}),
     "what a run would batch": (
-        lambda session, large: every(windows.preview_places(session, large.run, RULES)),
+        lambda session, large: every(windows.preview_stretches(session, large.run, RULES)),
         {"ix_messages_window"},
     ),
     "what a run batches": (
-        lambda session, large: every(batches.placed_messages(session, large.run.id)),
+        lambda session, large: every(batches.kept_stretches(session, large.run.id, 600)),
         {"messages_pkey", "run_message_chunks_pkey"},
     ),
     "what a model used": (

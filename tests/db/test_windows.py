@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlmodel import col, select
 
-from analysis.batches import Placed
+from analysis.batches import Stretch
 from analysis.prefilter import Rules, rules_for
 from db import batches, runs, windows
 from db.engine import Database
@@ -209,15 +209,14 @@ async def test_a_preview_shows_what_a_run_then_does(database: Database) -> None:
         rules = rules_for(mode, keywords)
         async with database.transaction() as session:
             seen = await windows.preview(session, run, rules)
-            planned = [
-                place async for part in windows.preview_places(session, run, rules, seen.unlikely) for place in part
-            ]
+            planned = [part async for part in windows.preview_stretches(session, run, rules, seen.unlikely)]
         total = sum(await pin(database, run))
         kept, reasons = await filter_all(database, run, rules)
         assert (seen.total, seen.kept, seen.filtered_by_reason) == (total, kept, reasons)
-        assert planned == await placed(database, run)
-        assert len(planned) == kept
-        assert seen.characters == await characters(database, planned)
+        assert planned == await stretches(database, run)
+        ids = [one for part in planned for one in part.ids]
+        assert len(ids) == kept
+        assert seen.characters == await characters(database, ids)
         assert {reason: min(count, windows.SAMPLES) for reason, count in reasons.items()} == {
             reason: len(samples) for reason, samples in seen.samples.items()
         }
@@ -225,11 +224,12 @@ async def test_a_preview_shows_what_a_run_then_does(database: Database) -> None:
         assert total > 50
 
 
-async def placed(database: Database, run: AnalysisRun) -> list[Placed]:
+async def stretches(database: Database, run: AnalysisRun) -> list[Stretch]:
     async with database.transaction() as session:
-        return [place async for part in batches.placed_messages(session, run.id) for place in part]
+        found = batches.kept_stretches(session, run.id, int(run.options["time_gap_seconds"]))
+        return [part async for part in found]
 
 
-async def characters(database: Database, places: Sequence[Placed]) -> int:
+async def characters(database: Database, ids: Sequence[UUID]) -> int:
     async with database.transaction() as session:
-        return sum(len(message.text) for message in await batches.messages(session, [place.id for place in places]))
+        return sum(len(message.text) for message in await batches.messages(session, ids))

@@ -11,7 +11,7 @@ from pydantic_ai.messages import ModelRequest, TextPart, UserPromptPart
 from pydantic_ai.models import ModelRequestParameters
 
 from analysis import prefilter
-from analysis.batches import Placed, Planner
+from analysis.batches import Planner
 from analysis.prompts import render
 from analysis.proposals import parse_answer
 from ingest.entries import Found, ReadOptions
@@ -20,6 +20,7 @@ from llm.offline_model import OfflineModel
 from models.conversation import ChatMessage, IncomingMessage
 from sample.scoring import Score, ScoredProposal, score
 from sample.workspace import MessageRef, bot_messages, export_path, gold
+from tests.support.plans import Placed, stretches
 
 SOURCE = UUID("7d5c0a52-8a2b-4f0e-9f77-6d1d3f6f7a01")
 TWO_WORDS = re.compile(r"\w+\W+\w+")
@@ -59,8 +60,11 @@ def batches(messages: Sequence[IncomingMessage]) -> Iterator[list[IncomingMessag
         for unit in [message.thread_id or message.external_id]
     ]
     placed.sort(key=lambda item: (item[1].channel, item[1].unit_start, item[1].unit, item[0]))
-    planner = Planner(max_batch_size=50, time_gap_seconds=GAP)
-    for batch in [*planner.plan(place for _, place in placed), *planner.finish()]:
+    planner = Planner(max_batch_size=50)
+    for stretch in stretches((place for _, place in placed), gap=GAP):
+        for batch in planner.plan(stretch):
+            yield [by_id[key] for key in batch.message_ids]
+    for batch in planner.finish():
         yield [by_id[key] for key in batch.message_ids]
 
 
