@@ -1,6 +1,6 @@
 """What a contender must offer to be measured."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,8 +36,8 @@ class Serving(Protocol):
     async def proposals(self, run_id: UUID) -> tuple[int, int]:
         """How many rows there are, and how many different ones."""
 
-    def workers(self) -> Collection[int]:
-        """The processes that do the work."""
+    def processes(self) -> Mapping[str, int]:
+        """Its own, each with what it started, by part."""
 
     async def kill(self) -> None:
         """Kill -9 of the worker with all its processes."""

@@ -1,20 +1,26 @@
 """Gleaner as its user runs it: a worker process and the API, by which runs are made and started."""
 
-from collections.abc import AsyncIterator, Collection
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import httpx
 from temporalio.service import RPCError
 
 from bench.contender import Progress
 from bench.ground import Field
 from bench.loads import MESSAGES_A_BATCH, Window
 from db.engine import Database
+from devstack.ports import HOST, Ports
 from settings import Settings
-from tests.support.api import ServedApi, serve_api
 from tests.support.databases import settings_for
-from tests.support.worker_process import WorkerProcess, worker_process
+from tests.support.service import ROOT
+from tests.support.waiting import until
+from tests.support.worker_process import WorkerProcess, environment_of, worker_process
 from tests.support.working import Operator
 
 
@@ -29,7 +35,7 @@ class Gleaner:
         settings = settings_for(on.ground.stack, on.dsn).model_copy(update={"embeddings": "local"})
         async with AsyncExitStack() as stack:
             database = await stack.enter_async_context(Database(on.dsn))
-            api = await stack.enter_async_context(serve_api(settings))
+            api = await stack.enter_async_context(_api_process(settings))
             operator = Operator(database, settings)
             assignment = await operator.assignment(on.ground.model.base_url)
             serving = ServingGleaner(on, settings, api, operator, assignment)
@@ -38,11 +44,19 @@ class Gleaner:
             yield serving
 
 
+@dataclass(frozen=True)
+class Api:
+    """A running `gleaner serve`."""
+
+    process: asyncio.subprocess.Process
+    http: httpx.AsyncClient
+
+
 @dataclass
 class ServingGleaner:
     _field: Field
     _settings: Settings
-    _api: ServedApi
+    _api: Api
     _operator: Operator
     _assignment: UUID
     _made: list[UUID] = field(default_factory=list)
@@ -50,21 +64,21 @@ class ServingGleaner:
     _worker: WorkerProcess | None = None
 
     async def make(self, window: Window, concurrency: int) -> UUID:
-        run = await self._api.post(
+        reply = await self._api.http.post(
             "/analysis/runs",
-            {
+            json={
                 "time_window_start": window.start.isoformat(),
                 "time_window_end": window.end.isoformat(),
                 "agent_assignment_id": str(self._assignment),
                 "options": {"max_batch_size": MESSAGES_A_BATCH, "concurrency": concurrency},
             },
-            status=201,
         )
-        self._made.append(UUID(run["id"]))
+        self._made.append(UUID(reply.raise_for_status().json()["id"]))
         return self._made[-1]
 
     async def start(self, run_id: UUID) -> None:
-        await self._api.post(f"/analysis/runs/{run_id}/start")
+        reply = await self._api.http.post(f"/analysis/runs/{run_id}/start")
+        reply.raise_for_status()
 
     async def progress(self, run_id: UUID) -> Progress:
         row = await self._field.look("SELECT batches_completed, completed_at FROM analysis_runs WHERE id = $1", run_id)
@@ -84,9 +98,9 @@ class ServingGleaner:
         )
         return row["rows"], row["different"]
 
-    def workers(self) -> Collection[int]:
+    def processes(self) -> Mapping[str, int]:
         assert self._worker is not None
-        return [self._worker.pid]
+        return {"worker": self._worker.pid, "api": self._api.process.pid}
 
     async def kill(self) -> None:
         assert self._worker is not None
@@ -101,3 +115,30 @@ class ServingGleaner:
         for run_id in self._made:
             with suppress(RPCError):  # one that has ended by itself
                 await (await self._operator.workflow(run_id)).terminate()
+
+
+@asynccontextmanager
+async def _api_process(settings: Settings) -> AsyncIterator[Api]:
+    port = Ports().free()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(ROOT / "cli.py"), "serve"),
+        cwd=ROOT,
+        env={**os.environ, **environment_of(settings), "GLEANER_AUTH": "off", "GLEANER_API_PORT": str(port)},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with httpx.AsyncClient(base_url=f"http://{HOST}:{port}/api/v1", timeout=30, trust_env=False) as http:
+            await until(lambda: _lives(http))
+            yield Api(process, http)
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def _lives(http: httpx.AsyncClient) -> bool:
+    try:
+        reply = await http.get("/health/live")
+    except httpx.TransportError:
+        return False
+    return reply.is_success

@@ -6,7 +6,7 @@ PostgreSQL writes to disk before it confirms, as in production, and counts the s
 import itertools
 import os
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -96,7 +96,7 @@ async def field(on: Ground) -> AsyncIterator[Field]:
         await admin.close()
 
 
-def server_cpu() -> Mapping[str, float]:
+def server_cpu() -> dict[str, float]:
     """What the servers have used so far, in seconds."""
     own = os.getpid()
     return {name: cpu_seconds(*processes_named(name, below=own)) for name in ("postgres", "temporal", "nats-server")}

@@ -65,8 +65,8 @@ class Trial:
         return self.load.batches / self.seconds
 
     def cpu_milliseconds(self, *parts: str) -> float:
-        """Of a batch, in these parts or in all of them."""
-        return 1000 * sum(self.cpu_seconds[part] for part in parts or self.cpu_seconds) / self.load.batches
+        """Of a batch, in those of these parts that there are, or in all."""
+        return 1000 * sum(self.cpu_seconds.get(part, 0) for part in parts or self.cpu_seconds) / self.load.batches
 
 
 def median(trials: Sequence[Trial], figure: Callable[[Trial], float]) -> float:

@@ -68,4 +68,5 @@ async def _check(serving: Serving, run_id: UUID, load: Load) -> None:
 
 
 def _cpu(serving: Serving) -> Mapping[str, float]:
-    return {"worker": cpu_seconds(*serving.workers()), **server_cpu()}
+    own = {part: cpu_seconds(pid) for part, pid in serving.processes().items()}
+    return own | server_cpu()

@@ -52,7 +52,7 @@ async def _measure(number: int, load: Load, goal: float, quick: bool, repeats: i
 def _line(trials: Sequence[Trial]) -> Line:
     return {
         "× ideal": spread([trial.over_ideal for trial in trials], 2),
-        "worker CPU ms a batch": spread([trial.cpu_milliseconds("worker") for trial in trials], 1),
+        "CPU ms a batch": spread([trial.cpu_milliseconds() for trial in trials], 1),
     }
 
 

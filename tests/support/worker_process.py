@@ -64,7 +64,7 @@ async def worker_process(settings: Settings, *roles: str) -> AsyncIterator[Worke
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """The settings as a process reads them."""
+    """The environment variables from which a process reads these settings."""
     assert settings.secret_key is not None
     return {
         "GLEANER_DATABASE_URL": settings.database_url.get_secret_value(),
