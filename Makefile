@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+PEERS := .venv-peers/.installed
 TESTS ?= tests
 # Each pytest process starts its own servers; two fit two cores.
 WORKERS ?= 2
 
-.PHONY: demo dev test lint format record lock clean chaos size eval-local
+.PHONY: demo dev test lint format record lock clean chaos size bench eval-local
 
 demo: $(READY)
 	$(BIN)/gleaner demo
@@ -35,6 +36,12 @@ LOCAL := .venv-local
 BUILD_CORES ?= 1
 eval-local: $(READY) $(LOCAL)/.installed
 	$(BIN)/python -m evaluation.local_model $(DATA)
+
+# Every figure of docs/performance.md, Gleaner beside its peers. QUICK=1 shows the form in small sizes, ROWS="1 2" is for
+# these rows alone, REPEATS is how often contenders take turns.
+REPEATS ?= 5
+bench: $(READY) $(PEERS) bench/.cache/looked-for-nats
+	$(BIN)/python -m bench --repeats $(REPEATS) $(if $(QUICK),--quick) $(if $(ROWS),--only $(ROWS))
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -64,9 +71,22 @@ lock: $(READY)
 		--output-file requirements-runtime.lock
 	$(LOCKING) $(LOCKS)/build.in --output-file $(LOCKS)/build.lock
 	$(LOCKING) $(LOCKS)/requirements.in --excludes $(LOCKS)/excludes.txt --output-file $(LOCKS)/requirements.lock
+	$(LOCKING) bench/peers/requirements.in --output-file bench/peers/requirements.lock
 
 clean:
-	rm -rf $(VENV) $(LOCAL) .gleaner *.egg-info
+	rm -rf $(VENV) $(LOCAL) .venv-peers .gleaner bench/.cache *.egg-info
+
+$(PEERS): bench/peers/requirements.lock
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+# NATS comes as no Python package. Without it, and without a Debian to get it from, TaskIQ is left out.
+bench/.cache/looked-for-nats:
+	mkdir -p $(@D)
+	command -v nats-server || (cd $(@D) && apt-get download nats-server && dpkg -x nats-server_*.deb .) \
+		|| echo "no nats-server: TaskIQ is left out"
+	touch $@
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'

@@ -23,23 +23,28 @@ from settings import Settings
 RESULTS = Path(__file__).parent / "results"
 
 
-async def _measure(wanted: Sequence[int], *, quick: bool, repeats: int) -> tuple[list[Row], Mapping[int, str]]:
-    """The rows, and why others are missing: one that can't be measured doesn't take the rest with it."""
-    rows, missing = [], {}
-    for number in wanted:
-        report.say(f"Row {number} …")
+async def _measure(
+    wanted: Sequence[int], *, quick: bool, repeats: int, peers: bool
+) -> tuple[list[Row], Mapping[str, str]]:
+    """The rows, and why others are missing: what can't be measured doesn't take the rest with it."""
+    rows: list[Row] = []
+    missing = {}
+    for source in dict.fromkeys(ROWS[number] for number in wanted):
+        report.say(f"{source.module} …")
         try:
-            rows.append(await ROWS[number].measure(quick=quick, repeats=repeats))
+            measured = await source.measure(quick=quick, repeats=repeats, peers=peers)
         except Exception as error:
-            missing[number] = f"{type(error).__name__}: {error}"
-            report.say(f"Row {number} could not be measured: {missing[number]}")
-    return rows, missing
+            missing[source.module] = f"{type(error).__name__}: {error}"
+            report.say(f"{source.module} could not be measured: {missing[source.module]}")
+        else:
+            rows += [row for row in measured if row.number in wanted]
+    return sorted(rows, key=lambda row: row.number), missing
 
 
-def _keep(written: Mapping[str, object]) -> Path:
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    kept = RESULTS / f"{now():%Y%m%dT%H%M%SZ}.json"
-    for path in (kept, RESULTS / "latest.json"):
+def _keep(written: Mapping[str, object], folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / f"{now():%Y%m%dT%H%M%SZ}.json"
+    for path in (kept, folder / "latest.json"):
         path.write_text(json.dumps(written, indent=2, ensure_ascii=False, default=str) + "\n")
     return kept
 
@@ -49,6 +54,8 @@ def _options(arguments: Sequence[str] | None = None) -> Any:
     parser.add_argument("--only", nargs="+", type=int, choices=ROWS, default=list(ROWS), metavar="ROW")
     parser.add_argument("--quick", action="store_true", help="small sizes, once each: the form, not the figures")
     parser.add_argument("--repeats", type=int, default=5, help="of what is measured side by side (default 5)")
+    parser.add_argument("--alone", action="store_true", help="without the peers")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder that figures are written to")
     return parser.parse_args(arguments)
 
 
@@ -56,7 +63,9 @@ def main() -> None:
     options = _options()
     configure(Settings(log_level="ERROR"))
     facts, load = machine.facts(), machine.load()
-    rows, missing = asyncio.run(_measure(options.only, quick=options.quick, repeats=options.repeats))
+    rows, missing = asyncio.run(
+        _measure(options.only, quick=options.quick, repeats=options.repeats, peers=not options.alone)
+    )
     kept = _keep(
         {
             "machine": facts,
@@ -66,7 +75,8 @@ def main() -> None:
             "repeats": options.repeats,
             "rows": [asdict(row) for row in rows],
             "missing": missing,
-        }
+        },
+        options.results,
     )
     report.show(rows)
     report.say(f"{kept}")

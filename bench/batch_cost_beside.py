@@ -15,11 +15,13 @@ QUICK_BATCHES = 40
 _OWN = ("worker", "api")
 
 
-async def measure(*, quick: bool = False, repeats: int = 5) -> Row:
+async def measure(*, quick: bool = False, repeats: int = 5, peers: bool = True) -> Row:
     load = replace(AT_ONCE, batches=QUICK_BATCHES) if quick else AT_ONCE
     async with ground() as on:
-        answered = await calls_a_second(on.model)
-        trials = await in_turn(contenders(), 1 if quick else repeats, lambda contender: play(on, contender, load))
+        answered = await calls_a_second(on.model, quick=quick)
+        trials = await in_turn(
+            contenders(peers=peers), 1 if quick else repeats, lambda contender: play(on, contender, load)
+        )
     own = trials["Gleaner"]
     speed = median(own, lambda trial: trial.batches_a_second)
     statements = median(own, lambda trial: trial.statements / trial.load.batches)

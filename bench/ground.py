@@ -23,10 +23,12 @@ from db.migrate import upgrade
 from devstack.servers import Servers, servers
 from tests.support.builders import fill_messages
 
-WARM_UP = Window(datetime(2026, 1, 5, tzinfo=UTC), 40)
+WARM_UP = datetime(2026, 1, 5, tzinfo=UTC)
+"""Where the window of a small run before the load begins."""
 START = datetime(2026, 3, 2, tzinfo=UTC)
 """Where the window of the load begins."""
 MOST_BATCHES = 1_000
+"""That either window has messages for."""
 
 _numbers = itertools.count(1)
 _OURS = "/* bench */"
@@ -112,8 +114,9 @@ async def _count_statements(folder: Path) -> None:
 
 async def _import_messages(stack: Servers) -> None:
     async with Database(stack.dsn) as database:
-        for window in (WARM_UP, Window(START, MOST_BATCHES)):
-            await fill_messages(database, window.messages, source=f"{window.start:%B}", start=window.start)
+        for start in (WARM_UP, START):
+            count = Window(start, MOST_BATCHES).messages
+            await fill_messages(database, count, source=f"{start:%B}", start=start)
     connection = await asyncpg.connect(stack.dsn)
     await connection.execute("VACUUM ANALYZE")
     await connection.close()

@@ -36,9 +36,9 @@ class Killed:
     asked_again: int
 
 
-async def measure(*, quick: bool = False, repeats: int = 5) -> Row:
+async def measure(*, quick: bool = False, repeats: int = 5, peers: bool = True) -> Row:
     load = replace(LOAD, batches=QUICK_BATCHES) if quick else LOAD
-    among = contenders()
+    among = contenders(peers=peers)
     async with ground() as on:
         killed = await in_turn(among, 1 if quick else repeats, lambda contender: _play(on, contender, load))
     own = killed["Gleaner"]
@@ -61,7 +61,7 @@ async def _play(on: Ground, contender: Contender, load: Load) -> Killed:
     if contender.one_by_one:
         load = replace(load, batches=load.batches // load.concurrency * 2)
     async with field(on) as place, contender.serving(place, load.concurrency) as serving:
-        await warm_up(place, serving)
+        await warm_up(place, serving, load)
         await on.model.begin(latency=load.latency)
         run_id = await serving.make(Window(START, load.batches), load.concurrency)
         await serving.start(run_id)

@@ -5,6 +5,7 @@ from typing import cast
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bench.rows import Row
@@ -26,7 +27,7 @@ def show(rows: Sequence[Row]) -> None:
     """All rows in one table, then a table for each that has contenders side by side."""
     table = _table("", ["row", "what", "measured", "goal", "met"])
     for row in rows:
-        table.add_row(str(row.number), row.what, row.measured, row.goal, _MET[row.met])
+        table.add_row(*map(escape, (str(row.number), row.what, row.measured, row.goal, _MET[row.met])))
     _console.print(table)
     for row in rows:
         if SIDE_BY_SIDE in row.figures:

@@ -16,9 +16,9 @@ SIDE_BY_SIDE = "side_by_side"
 """Under this name a row's figures hold the line of each contender, which makes a table of its own."""
 
 
-def contenders() -> list[Contender]:
-    """Gleaner, and its peers where they are installed (`make bench` installs them)."""
-    return [Gleaner(), *installed_peers()]
+def contenders(*, peers: bool) -> list[Contender]:
+    """Gleaner, and its peers where they are wanted and installed (`make bench` installs them)."""
+    return [Gleaner(), *(installed_peers() if peers else [])]
 
 
 async def in_turn(

@@ -13,14 +13,14 @@ from bench.loads import Load, Trial, Window
 from tests.support.waiting import until
 
 PATIENCE_SECONDS = 600.0
-WARM_UP_CONCURRENCY = 8
+WARM_UP_BATCHES = 40
 _LOOK_EVERY_SECONDS = 0.05
 
 
 async def play(ground: Ground, contender: Contender, load: Load) -> Trial:
     """A fresh database, a worker that is ready and warm, then the load."""
     async with field(ground) as on, contender.serving(on, load.concurrency) as serving:
-        await warm_up(on, serving)
+        await warm_up(on, serving, load)
         run_id = await serving.make(Window(START, load.batches), load.concurrency)
         await ground.model.begin(latency=load.latency)
         await on.forget_statements()
@@ -41,10 +41,10 @@ async def play(ground: Ground, contender: Contender, load: Load) -> Trial:
         )
 
 
-async def warm_up(on: Field, serving: Serving) -> None:
-    """A small run opens connections, compiles queries and loads what is loaded late."""
+async def warm_up(on: Field, serving: Serving, load: Load) -> None:
+    """A run smaller than the load opens connections, compiles queries and loads what is loaded late."""
     await on.ground.model.begin(latency=0)
-    run_id = await serving.make(WARM_UP, WARM_UP_CONCURRENCY)
+    run_id = await serving.make(Window(WARM_UP, min(WARM_UP_BATCHES, load.batches)), load.concurrency)
     await serving.start(run_id)
     await _completed(serving, run_id)
 

@@ -13,24 +13,24 @@ from bench.trials import play
 
 FORTY = Load(batches=400, latency=1.0, concurrency=40)
 EIGHT = Load(batches=80, latency=1.0, concurrency=8)
-QUICK_ROUNDS = 2
-"""How often each place is filled in a quick measurement, which shows the form and no more."""
+QUICK_ROUNDS, QUICK_LATENCY = 2, 0.5
+"""How often each place is filled in a quick measurement, and for how long: it shows the form and no more."""
 
 
-async def forty_at_once(*, quick: bool = False, repeats: int = 5) -> Row:
-    return await _measure(1, FORTY, 1.10, quick, repeats)
+async def forty_at_once(*, quick: bool = False, repeats: int = 5, peers: bool = True) -> Row:
+    return await _measure(1, FORTY, 1.10, quick, repeats, peers)
 
 
-async def eight_at_once(*, quick: bool = False, repeats: int = 5) -> Row:
-    return await _measure(2, EIGHT, 1.06, quick, repeats)
+async def eight_at_once(*, quick: bool = False, repeats: int = 5, peers: bool = True) -> Row:
+    return await _measure(2, EIGHT, 1.06, quick, repeats, peers)
 
 
-async def _measure(number: int, load: Load, goal: float, quick: bool, repeats: int) -> Row:
+async def _measure(number: int, load: Load, goal: float, quick: bool, repeats: int, peers: bool) -> Row:
     if quick:
-        load, repeats = replace(load, batches=QUICK_ROUNDS * load.concurrency), 1
+        load, repeats = replace(load, batches=QUICK_ROUNDS * load.concurrency, latency=QUICK_LATENCY), 1
     async with ground() as on:
-        answered = await calls_a_second(on.model)
-        trials = await in_turn(contenders(), repeats, lambda contender: _play(on, contender, load))
+        answered = await calls_a_second(on.model, quick=quick)
+        trials = await in_turn(contenders(peers=peers), repeats, lambda contender: _play(on, contender, load))
     own = trials["Gleaner"]
     over = median(own, lambda trial: trial.over_ideal)
     asking = median(own, lambda trial: (trial.asking_seconds or 0) / load.ideal_seconds)
