@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from analysis.verdicts import RunHealth
 from db.statements import On, Statement
+from models.base import now
 from models.run import ModelCall
 from models.values import PausedReason, RunStatus
 
@@ -57,8 +58,8 @@ class Usage:
 
 @dataclass(frozen=True)
 class Spent:
-    """What came of an attempt at a batch. An answer, where there is one, is kept under the fingerprint of its question.
-    `holder` is whose place the attempt gives back, where it does."""
+    """What came of an attempt at a batch, and when. An answer, where there is one, is kept under the fingerprint of its
+    question. `holder` is whose place the attempt gives back, where it does."""
 
     call_id: UUID
     batch_no: int
@@ -69,6 +70,7 @@ class Spent:
     fingerprint: str | None = None
     raw_answer: str | None = None
     holder: UUID | None = None
+    at: datetime = field(default_factory=now)
 
     def stored(self) -> dict[str, object]:
         cost, names = self.usage.cost, ("call_id", "fingerprint", "holder")
@@ -77,6 +79,7 @@ class Spent:
             **{name: getattr(self.usage, name) for name in ("requests", "input_tokens", "output_tokens", "latency_ms")},
             **{name: None if (value := getattr(self, name)) is None else str(value) for name in names},
             "cost": None if cost is None else str(cost),
+            "at": self.at.isoformat(),
         }
 
 
@@ -88,12 +91,12 @@ _count = Statement(
         SELECT * FROM jsonb_to_recordset(CAST(:spent AS jsonb)) AS given (
             call_id uuid, batch_no integer, model text, outcome text, detail text, requests integer,
             input_tokens integer, output_tokens integer, cost numeric, latency_ms integer,
-            fingerprint text, raw_answer text, holder uuid
+            fingerprint text, raw_answer text, holder uuid, at timestamptz
         )
     ), fresh AS (
         INSERT INTO model_calls (id, run_id, batch_no, outcome, detail, requests, input_tokens, output_tokens, cost_usd,
-                                 latency_ms)
-        SELECT call_id, :run, batch_no, outcome, detail, requests, input_tokens, output_tokens, cost, latency_ms
+                                 latency_ms, at)
+        SELECT call_id, :run, batch_no, outcome, detail, requests, input_tokens, output_tokens, cost, latency_ms, at
         FROM given
         ON CONFLICT DO NOTHING RETURNING id
     ), counted AS (
@@ -130,9 +133,9 @@ _count = Statement(
         WHERE batch.run_id = counted.id AND batch.batch_no = used.batch_no
     ), kept AS (
         INSERT INTO model_responses AS response (fingerprint, run_id, model, raw_answer, input_tokens, output_tokens,
-                                                 cost_usd, latency_ms)
+                                                 cost_usd, latency_ms, created_at)
         SELECT DISTINCT ON (fingerprint) fingerprint, :run, model, raw_answer, input_tokens, output_tokens, cost,
-               latency_ms
+               latency_ms, at
         FROM given WHERE raw_answer IS NOT NULL ORDER BY fingerprint, call_id DESC
         ON CONFLICT (fingerprint) DO UPDATE SET
             run_id = excluded.run_id, model = excluded.model, raw_answer = excluded.raw_answer,

@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.statements import Statement
+from db.statements import Statement, insertion
 from models.base import now
 from models.run import AnalysisRun, RunEvent
 
@@ -28,14 +28,7 @@ def event_of(run: AnalysisRun, event: str, data: Mapping[str, Any]) -> RunEvent:
     return RunEvent(run_id=run.id, seq=run.last_seq, event=event, data=dict(data), at=run.last_event_at)
 
 
-_append = Statement(
-    """
-    WITH appended AS (
-        INSERT INTO run_events SELECT * FROM jsonb_populate_recordset(CAST(NULL AS run_events), CAST(:events AS jsonb))
-    )
-    SELECT pg_notify(:channel, :payload)
-    """
-)
+_append = Statement(f"WITH appended AS ({insertion(RunEvent, 'events')}) SELECT pg_notify(:channel, :payload)")
 
 
 async def append(session: AsyncSession, events: Sequence[RunEvent]) -> None:

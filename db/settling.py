@@ -12,8 +12,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db import proposals
 from db.batches import tell_progress
 from db.runs import LockedRun, not_found
-from db.statements import Statement
+from db.statements import Statement, insertion
 from db.vectors import Vector, written
+from models.audit import AuditEntry
 from models.base import now
 from models.proposal import TaskProposal
 from models.run import AnalysisBatch, AnalysisRun
@@ -64,21 +65,20 @@ class Found:
 
 
 _complete = Statement(
-    """
+    f"""
     WITH completed AS (
         UPDATE analysis_batches AS batch
         SET status = 'completed', error = NULL, proposals = given.proposals, settled_at = :at
         FROM jsonb_to_recordset(CAST(:batches AS jsonb)) AS given (batch_no integer, proposals integer)
         WHERE batch.run_id = :run AND batch.batch_no = given.batch_no
     ), added AS (
-        INSERT INTO task_proposals
-        SELECT * FROM jsonb_populate_recordset(CAST(NULL AS task_proposals), CAST(:proposals AS jsonb))
+        {insertion(TaskProposal, "proposals")}
     ), audited AS (
-        INSERT INTO audit_log SELECT * FROM jsonb_populate_recordset(CAST(NULL AS audit_log), CAST(:entries AS jsonb))
+        {insertion(AuditEntry, "entries")}
     )
-    INSERT INTO proposal_vectors
+    INSERT INTO proposal_vectors (proposal_id, title, vector)
     SELECT * FROM jsonb_to_recordset(CAST(:vectors AS jsonb)) AS given (proposal_id uuid, title text, vector halfvec)
-    """
+    """  # noqa: S608 - the parts put in are constants of the code
 )
 
 

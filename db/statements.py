@@ -6,6 +6,7 @@ from typing import Any, TypeAlias, cast
 
 import asyncpg
 from sqlalchemy import CursorResult, text
+from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 Connection: TypeAlias = asyncpg.Connection
@@ -13,6 +14,14 @@ On: TypeAlias = AsyncSession | Connection
 """Where a statement runs: in the transaction of a session, or alone, a transaction of its own."""
 
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")  # not the `::` of a cast
+
+
+def insertion(table: type[SQLModel], parameter: str) -> str:
+    """SQL that inserts rows of the table, which a parameter holds as a JSON array. Columns that a later version has
+    added get their defaults."""
+    name, columns = table.__tablename__, ", ".join(table.model_fields)
+    rows = f"jsonb_populate_recordset(CAST(NULL AS {name}), CAST(:{parameter} AS jsonb))"
+    return f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {rows}"  # noqa: S608 - names of our own
 
 
 class Statement:

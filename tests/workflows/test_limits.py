@@ -22,11 +22,11 @@ async def _two_runs(operator: Operator, assignment: UUID) -> tuple[UUID, UUID]:
     return large, await operator.started_run(assignment, day=40)
 
 
-@pytest.mark.parametrize("limit", [{"max_concurrency": 2}, {"max_requests_per_minute": 600}], ids=str)
+@pytest.mark.parametrize("limit", [{"max_concurrency": 2}, {"max_requests_per_minute": 120}], ids=str)
 async def test_a_small_run_behind_a_large_one_is_done_long_before_it_on_two_workers(
     operator: Operator, model: ModelServer, settings: Settings, limit: dict[str, int]
 ) -> None:
-    model.script(latency=0.1)
+    model.script(latency=0.3)
     assignment = await operator.assignment(model.base_url, **limit)
     async with working(settings), working(settings):
         large, small = await _two_runs(operator, assignment)
