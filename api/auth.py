@@ -56,11 +56,11 @@ async def _authenticated(connection: HTTPConnection) -> Caller:
     scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not secret.strip():
         raise Unauthorized("key_missing", "Send a key as `Authorization: Bearer glnr_…`.")
-    async with resources.database.transaction() as session:
-        key = await keys.find(session, secret.strip())
+    async with resources.database.connection() as database:
+        key = await keys.find(database, secret.strip())
     if key is None:
         raise Unauthorized("key_invalid", "The key is unknown, revoked or expired.")
-    return Caller("key", str(key.id), key.name, frozenset(key.scopes))
+    return Caller("key", str(key.id), key.name, key.scopes)
 
 
 def check_scope(caller: Caller, scope: Scope) -> None:

@@ -90,7 +90,7 @@ def _invalid() -> Unprocessable:
     return invalid_field("cursor", "invalid_cursor", "The cursor is not one that this list gave.")
 
 
-def _requested(
+async def _requested(
     limit: Annotated[int, Query(ge=1, le=200, description="Items a page.")] = 50,
     cursor: Annotated[
         str | None, Query(max_length=1000, description="`next_cursor` of the page before; none for the first.")

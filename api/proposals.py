@@ -23,7 +23,7 @@ from models.values import ProposalStatus
 router = APIRouter(prefix="/proposals", tags=["proposals"], route_class=IdempotentRoute)
 
 
-def _wanted(
+async def _wanted(
     run_id: UUID | None = None,
     status: ProposalStatus | None = None,
     min_confidence: Annotated[float | None, Query(ge=0, le=1)] = None,

@@ -16,7 +16,7 @@ from api.auth import Reader, Runner
 from api.dependencies import Api, Resources
 from api.idempotency import IdempotentRoute
 from api.paging import Page, PageQuery
-from db import batches, budgets, configuration, heartbeats, runs, windows
+from db import batches, budgets, configuration, heartbeats, run_views, runs, windows
 from db.configuration import Configuration, own_price
 from errors import Unprocessable
 from models.base import AwareTime, now
@@ -73,8 +73,12 @@ def _new_run(body: RunCreate, found: Configuration, actor: str) -> AnalysisRun:
 
 
 def _view(resources: Resources, run: AnalysisRun) -> RunView:
+    return _linked(resources, RunView.model_validate(run))
+
+
+def _linked(resources: Resources, view: RunView) -> RunView:
     settings = resources.settings
-    return RunView.of(run, ui_url=settings.temporal_ui_url, namespace=settings.temporal_namespace)
+    return view.linked(ui_url=settings.temporal_ui_url, namespace=settings.temporal_namespace)
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
@@ -158,8 +162,8 @@ async def list_runs(
 @router.get("/{run_id}")
 async def get_run(run_id: UUID, _: Reader, resources: Api) -> RunView:
     """The run; 404 `run_not_found`."""
-    async with resources.database.transaction() as session:
-        return _view(resources, await runs.get(session, run_id))
+    async with resources.database.connection() as connection:
+        return _linked(resources, await run_views.get(connection, run_id))
 
 
 @router.post("/{run_id}/start")

@@ -28,7 +28,7 @@ _HISTORY = 100
 """Entries of the audit that a task shows; `GET /audit?entity_id=` has them all."""
 
 
-def _wanted(
+async def _wanted(
     status: TaskStatus | None = None,
     project_config_id: UUID | None = None,
     assignee: Annotated[str | None, Query(max_length=200)] = None,

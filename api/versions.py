@@ -15,14 +15,14 @@ IfMatch = Annotated[
 ]
 
 
-def _given(if_match: IfMatch = None) -> int | None:
+async def _given(if_match: IfMatch = None) -> int | None:
     if if_match is None:
         return None
     tag = if_match.strip().removeprefix('"').removesuffix('"')
     return int(tag) if tag.isascii() and tag.isdecimal() and len(tag) < 10 else _NO_VERSION
 
 
-def _needed(given: Annotated[int | None, Depends(_given)]) -> int:
+async def _needed(given: Annotated[int | None, Depends(_given)]) -> int:
     if given is None:
         raise PreconditionNeeded("version_required", "Name the version that you saw, as `If-Match: 3`.")
     return given

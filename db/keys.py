@@ -8,10 +8,11 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement
-from sqlmodel import col, or_, select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import audit
+from db.statements import Connection, Statement
 from errors import Conflict, NotFound, Unprocessable
 from models.actor import LOCAL, SYSTEM, Actor
 from models.base import now
@@ -84,14 +85,28 @@ def _audited(row: ApiKey) -> dict[str, object]:
     return row.model_dump(include={"name", "prefix", "scopes", "expires_at", "revoked_at"})
 
 
-async def find(session: AsyncSession, secret: str) -> ApiKey | None:
+@dataclass(frozen=True)
+class ValidKey:
+    """Whose key it is, and what it opens."""
+
+    id: UUID
+    name: str
+    scopes: frozenset[str]
+
+
+# Asked in every request, and so past the session, which takes ten times as long as the query.
+_valid = Statement(
+    """
+    SELECT id, name, scopes FROM api_keys
+    WHERE key_hash = :hash AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+    """
+)
+
+
+async def find(connection: Connection, secret: str) -> ValidKey | None:
     """The key with this secret, if it is neither revoked nor expired."""
-    query = select(ApiKey).where(
-        col(ApiKey.key_hash) == _hash(secret),
-        col(ApiKey.revoked_at).is_(None),
-        or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > now()),
-    )
-    return (await session.exec(query)).one_or_none()
+    row = await _valid.row(connection, {"hash": _hash(secret), "now": now()})
+    return None if row is None else ValidKey(row[0], row[1], frozenset(row[2]))
 
 
 def _named(which: str) -> ColumnElement[bool]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.base import AwareTime, Dollars
-from models.run import AnalysisBatch, AnalysisRun
+from models.run import AnalysisBatch
 from models.values import (
     BatchStatus,
     DuplicateCheck,
@@ -151,13 +151,11 @@ class RunView(BaseModel):
     last_seq: int
     version: int
 
-    @classmethod
-    def of(cls, run: AnalysisRun, *, ui_url: str, namespace: str) -> "RunView":
-        """The run, with a link to its workflow in the Temporal Web UI once it has one."""
-        view = cls.model_validate(run)
-        if run.workflow_id is not None:
-            view.workflow_url = f"{ui_url.rstrip('/')}/namespaces/{namespace}/workflows/{run.workflow_id}"
-        return view
+    def linked(self, *, ui_url: str, namespace: str) -> Self:
+        """With a link to its workflow in the Temporal Web UI once it has one."""
+        if self.workflow_id is not None:
+            self.workflow_url = f"{ui_url.rstrip('/')}/namespaces/{namespace}/workflows/{self.workflow_id}"
+        return self
 
 
 class RunStarted(BaseModel):
