@@ -84,8 +84,12 @@ _kept_stretches = text(
     """  # noqa: S608 - the part put in is a constant of the code
 )
 
-# PostgreSQL has no idea how many ids an array holds. It would take few for certain, and look for each among all others.
-_PLAN_SETTINGS = "SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '64MB', true)"
+# PostgreSQL has no idea how many ids an array holds. It would take few for certain, look for each among all others, and
+# remember what it found for arrays that never come again.
+_PLAN_SETTINGS = """
+    SELECT set_config('enable_nestloop', 'off', true), set_config('enable_memoize', 'off', true),
+           set_config('work_mem', '128MB', true)
+"""
 
 
 def kept_stretches(session: AsyncSession, run_id: UUID, gap_seconds: int) -> AsyncIterator[Stretch]:
