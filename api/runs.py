@@ -154,9 +154,9 @@ async def list_runs(
         created_before=created_before,
     )
     async with resources.database.transaction() as session:
-        found = await runs.listed(session, wanted, after=page.after(datetime, UUID), limit=page.limit + 1)
+        found = await run_views.listed(session, wanted, after=page.after(datetime, UUID), limit=page.limit + 1)
         total = await runs.count(session, wanted)
-    return page.of([_view(resources, run) for run in found], total, key=lambda view: (view.created_at, view.id))
+    return page.of([_linked(resources, view) for view in found], total, key=lambda view: (view.created_at, view.id))
 
 
 @router.get("/{run_id}")

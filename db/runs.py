@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, text, tuple_
+from sqlalchemy import ColumnElement, func, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -207,22 +207,6 @@ def conditions(
     if created_before is not None:
         wanted.append(col(AnalysisRun.created_at) < created_before)
     return wanted
-
-
-async def listed(
-    session: AsyncSession,
-    wanted: Sequence[ColumnElement[bool]],
-    *,
-    after: tuple[datetime, UUID] | None,
-    limit: int,
-) -> list[AnalysisRun]:
-    """Runs, the newest first, after the (created_at, id) of the page before."""
-    order = (col(AnalysisRun.created_at), col(AnalysisRun.id))
-    query = select(AnalysisRun).where(*wanted)
-    if after is not None:
-        query = query.where(tuple_(*order) < after)
-    query = query.order_by(*(column.desc() for column in order)).limit(limit)
-    return list((await session.exec(query)).all())
 
 
 async def count(session: AsyncSession, wanted: Sequence[ColumnElement[bool]]) -> int:

@@ -29,6 +29,7 @@ from db import (
     message_search,
     outbox,
     proposals,
+    run_views,
     runs,
     statistics,
     tasks,
@@ -194,7 +195,8 @@ async def large(stack: Servers) -> AsyncIterator[Large]:
         await connection.execute("VACUUM ANALYZE")
         await connection.close()
         async with database.transaction() as session:
-            [run] = await runs.listed(session, runs.conditions(status="running"), after=None, limit=1)
+            [view] = await run_views.listed(session, runs.conditions(status="running"), after=None, limit=1)
+            run = await runs.get(session, view.id)
             assert run.project_config_id is not None
             while await windows.pin_chunk(session, run) is not None:
                 pass
@@ -228,12 +230,12 @@ def message_page(**wanted: Any) -> Act:
 
 
 def run_list(**wanted: Any) -> Act:
-    return lambda session, large: runs.listed(session, run_conditions(large, wanted), after=None, limit=51)
+    return lambda session, large: run_views.listed(session, run_conditions(large, wanted), after=None, limit=51)
 
 
 def run_page(**wanted: Any) -> Act:
     after = SINCE - timedelta(days=30), UUID(int=0)
-    return lambda session, large: runs.listed(session, run_conditions(large, wanted), after=after, limit=51)
+    return lambda session, large: run_views.listed(session, run_conditions(large, wanted), after=after, limit=51)
 
 
 def run_count(**wanted: Any) -> Act:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import select
 
-from db import runs
+from db import run_views, runs
 from db.engine import Database
 from errors import Conflict, NotFound
 from models.base import new_id
@@ -161,7 +161,7 @@ async def test_a_list_is_newest_first_and_its_pages_meet(database: Database) -> 
         )
         seen: list[UUID] = []
         after: tuple[datetime, UUID] | None = None
-        while page := await runs.listed(session, [], after=after, limit=2):
+        while page := await run_views.listed(session, [], after=after, limit=2):
             seen += [run.id for run in page]
             after = page[-1].created_at, page[-1].id
     assert seen == [*ids[:3:-1], ids[0], *ids[3:0:-1]]
@@ -176,7 +176,7 @@ async def test_a_list_is_filtered_by_each_of_its_words(database: Database) -> No
     async def found(**filters: Any) -> list[UUID]:
         wanted = runs.conditions(**filters)
         async with database.transaction() as session:
-            listed = [run.id for run in await runs.listed(session, wanted, after=None, limit=10)]
+            listed = [run.id for run in await run_views.listed(session, wanted, after=None, limit=10)]
             assert await runs.count(session, wanted) == len(listed)
         return listed
 
