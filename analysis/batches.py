@@ -13,8 +13,8 @@ NEW_CONVERSATION = 2
 class Stretch:
     """Messages of one channel that follow each other in the order of the plan: that of the beginnings of their units.
 
-    A unit is a thread, or a message of its own. `begins` says of each message whether it begins a conversation
-    (NEW_CONVERSATION), another unit of the same conversation (NEW_UNIT), or nothing (0).
+    A unit is a thread, a message with the replies to it, or a message of its own. `begins` says of each message whether
+    it begins a conversation (NEW_CONVERSATION), another unit of the same conversation (NEW_UNIT), or nothing (0).
     """
 
     source_id: UUID

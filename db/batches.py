@@ -26,6 +26,8 @@ CONTEXT = 5
 STRETCH = 1000
 """Messages of one channel that the plan takes at a time."""
 STRETCHES_AT_ONCE = 20
+LONGEST_CHAIN = 50
+"""Replies to replies that are followed."""
 PAST_LOOKED_AT = 200
 """Runs among which those of a model are looked for."""
 PAST_RUNS = 5
@@ -34,23 +36,38 @@ PAST_BATCHES = 100
 # Texts are compared as rarely as can be: channels are numbered, and where a unit began is worked out for threads alone,
 # since most messages are a unit of their own.
 STRETCHES = f"""
-    , channels AS (
+    , replies AS (
+        SELECT id, source_id, channel, external_id, reply_to FROM kept
+        WHERE thread_id IS NULL AND reply_to IS NOT NULL
+    ), climbed AS (
+        SELECT id, source_id, channel, reply_to AS top, 0 AS steps FROM replies
+        UNION ALL
+        SELECT climbed.id, source_id, channel, replies.reply_to, steps + 1
+        FROM climbed JOIN replies USING (source_id, channel)
+        WHERE replies.external_id = climbed.top AND steps < {LONGEST_CHAIN}
+    ), hanging AS (
+        SELECT DISTINCT ON (climbed.id) climbed.id, coalesce(root.thread_id, top) AS root
+        FROM climbed LEFT JOIN kept AS root
+            ON (root.source_id, root.channel, root.external_id) = (climbed.source_id, climbed.channel, climbed.top)
+        ORDER BY climbed.id, steps DESC
+    ), channels AS (
         SELECT source_id, channel, row_number() OVER (ORDER BY source_id, channel) AS channel_no
         FROM (SELECT source_id, channel FROM kept WHERE NOT batched GROUP BY source_id, channel) AS named
     ), threads AS (
-        SELECT source_id, channel, thread_id, min(sent_at) AS begun
-        FROM kept WHERE thread_id IS NOT NULL GROUP BY source_id, channel, thread_id
+        SELECT source_id, channel, coalesce(thread_id, root) AS thread_id, min(sent_at) AS begun
+        FROM kept LEFT JOIN hanging USING (id)
+        WHERE coalesce(thread_id, root) IS NOT NULL GROUP BY source_id, channel, coalesce(thread_id, root)
     ), units AS (
         SELECT thread.source_id, thread.channel, thread.thread_id AS unit, least(thread.begun, root.sent_at) AS begun
         FROM threads AS thread LEFT JOIN kept AS root
             ON (root.source_id, root.channel, root.external_id) = (thread.source_id, thread.channel, thread.thread_id)
             AND root.thread_id IS NULL
     ), placed AS (
-        SELECT kept.id, kept.sent_at, channel_no, coalesce(thread_id, external_id) AS unit,
+        SELECT kept.id, kept.sent_at, channel_no, coalesce(thread_id, root, external_id) AS unit,
                coalesce(units.begun, kept.sent_at) AS begun
-        FROM kept JOIN channels USING (source_id, channel) LEFT JOIN units
+        FROM kept JOIN channels USING (source_id, channel) LEFT JOIN hanging USING (id) LEFT JOIN units
             ON (units.source_id, units.channel) = (kept.source_id, kept.channel)
-            AND units.unit = coalesce(kept.thread_id, kept.external_id)
+            AND units.unit = coalesce(thread_id, root, external_id)
         WHERE NOT batched
     ), marked AS (
         SELECT id, channel_no, row_number() OVER plan AS place, CASE
@@ -66,16 +83,17 @@ STRETCHES = f"""
     SELECT source_id, channel, ids, begins FROM stretches JOIN channels USING (channel_no)
     ORDER BY channel_no, stretch_no
 """  # noqa: S608 - the parts put in are constants of the code
-"""The stretches of the messages of a common table expression `kept`, in the order of the plan. Those that are `batched`
-have no place any more, but count for where their unit began. `gap` are the seconds of silence between the beginnings of
-two units that end a conversation."""
+"""The stretches of the messages of a common table expression `kept` (of a statement `WITH RECURSIVE`), in the order of
+the plan. Those that are `batched` have no place any more, but count for where their unit began. A reply outside of any
+thread is of the unit of what it replies to at last. `gap` are the seconds of silence between the beginnings of two
+units that end a conversation."""
 
 _kept_stretches = text(
     f"""
-    WITH kept AS MATERIALIZED (
+    WITH RECURSIVE kept AS MATERIALIZED (
         SELECT message.*, id IN (SELECT unnest(message_ids) FROM analysis_batches WHERE run_id = :run) AS batched
         FROM run_message_chunks AS chunk CROSS JOIN LATERAL (
-            SELECT id, source_id, channel, thread_id, external_id, sent_at
+            SELECT id, source_id, channel, thread_id, external_id, reply_to, sent_at
             FROM messages WHERE messages.id = ANY (chunk.kept_ids) OFFSET 0
         ) AS message
         WHERE chunk.run_id = :run

@@ -176,9 +176,9 @@ _preview_samples = text(
 
 _preview_stretches = text(
     f"""
-    WITH body AS (SELECT *, {_BODY} FROM messages WHERE {_IN_WINDOW} {_TRIMMED_ONCE}),
+    WITH RECURSIVE body AS (SELECT *, {_BODY} FROM messages WHERE {_IN_WINDOW} {_TRIMMED_ONCE}),
     kept AS MATERIALIZED (
-        SELECT id, source_id, channel, thread_id, external_id, sent_at, false AS batched
+        SELECT id, source_id, channel, thread_id, external_id, reply_to, sent_at, false AS batched
         FROM body WHERE {_DROPPED} IS NULL
     )
     {STRETCHES}

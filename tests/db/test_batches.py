@@ -99,6 +99,36 @@ async def test_a_thread_stays_together_though_its_replies_come_hours_later(datab
     assert second.message_ids == later
 
 
+async def test_replies_stay_with_what_they_reply_to_though_they_come_hours_later(database: Database) -> None:
+    root = IncomingMessage("dev", "root", "ann", START, "the login is broken")
+    first = replace(root, external_id="1", reply_to="root", sent_at=START + timedelta(hours=3))
+    second = replace(root, external_id="2", reply_to="1", sent_at=START + timedelta(hours=9))
+    talk = await add_messages(database, *"abc", channel="dev", start=START + timedelta(minutes=1))
+    later = await add_messages(database, *"xyz", channel="dev", start=START + timedelta(hours=9))
+    chain = await store_messages(database, [root, first, second])
+    assert [batch.message_ids for batch in await plan(database, size=6)] == [[*chain, *talk], later]
+
+
+async def test_a_reply_to_a_thread_is_of_the_thread(database: Database) -> None:
+    root = IncomingMessage("dev", "root", "ann", START, "the login is broken")
+    inside = replace(root, external_id="1", thread_id="root", sent_at=START + timedelta(hours=3))
+    reply = replace(root, external_id="2", reply_to="1", sent_at=START + timedelta(hours=9))
+    thread = await store_messages(database, [root, inside, reply])
+    [batch] = await plan(database)
+    assert batch.message_ids == thread
+
+
+async def test_replies_to_what_is_not_there_and_to_each_other_lose_nothing(database: Database) -> None:
+    lost = IncomingMessage("dev", "1", "ann", START, "yes", reply_to="gone")
+    circle = [
+        replace(lost, external_id=name, reply_to=other, sent_at=START + timedelta(minutes=at))
+        for at, (name, other) in enumerate([("2", "3"), ("3", "2"), ("4", "4")], 1)
+    ]
+    stored = await store_messages(database, [lost, *circle])
+    planned = await plan(database)
+    assert sorted(one for batch in planned for one in batch.message_ids) == sorted(stored)
+
+
 async def test_a_thread_is_placed_by_its_first_message_that_is_kept(database: Database) -> None:
     root = IncomingMessage("dev", "root", "ann", START, "ok")
     replies = [
