@@ -51,7 +51,8 @@ async def _run_of(operator: Operator, assignment: UUID, measuring: Settings, **o
     async with operator.database.transaction() as session:
         await messages.store(session, {"test": said}, source_type="api")
     async with working(measuring):
-        run_id = await operator.started_run(assignment, **{"concurrency": 1, "duplicates": "model"} | options)
+        chosen: dict[str, Any] = {"concurrency": 1, "duplicates": "model"} | options
+        run_id = await operator.started_run(assignment, **chosen)
         await operator.until(run_id, "completed", "failed", "paused")
     await operator.check_books(run_id)
     return run_id
