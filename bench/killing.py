@@ -65,7 +65,11 @@ async def _play(on: Ground, contender: Contender, load: Load) -> Killed:
         await on.model.begin(latency=load.latency)
         run_id = await serving.make(Window(START, load.batches), load.concurrency)
         await serving.start(run_id)
-        await until(lambda: _look(serving, run_id), lambda progress: progress.settled >= load.batches // 2)
+        await until(
+            lambda: _look(serving, run_id),
+            lambda progress: progress.settled >= load.batches // 2,
+            seconds=PATIENCE_SECONDS,
+        )
         await serving.kill()
         await serving.restart()
         restarted = time.time()
