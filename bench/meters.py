@@ -7,44 +7,20 @@ from typing import Self
 
 import asyncpg
 
-_TICK = os.sysconf("SC_CLK_TCK")
+from bench.cpu import descendants
+
 _EXTENSION = "pg_stat_statements"
 
 
 def child_of_ours(*words: str) -> int:
     """The process that we started and whose command line has all these words in it."""
-    return next(
-        pid for pid, fields in _processes().items() if int(fields[1]) == os.getpid() and _command_has(pid, words)
-    )
-
-
-def cpu_seconds(pid: int) -> float:
-    """CPU time of a process and of all its children, those that have ended among them."""
-    processes = _processes()
-    family, seconds = [pid], 0.0
-    while family:
-        parent = family.pop()
-        # utime, stime, and the same of children that were waited for
-        seconds += sum(map(int, processes[parent][11:15])) / _TICK
-        family += [other for other, fields in processes.items() if int(fields[1]) == parent]
-    return seconds
+    return next(pid for pid in descendants(os.getpid()) if _command_has(pid, words))
 
 
 def resident_megabytes(pid: int) -> float:
     """Memory that the process has in hand now."""
     status = Path(f"/proc/{pid}/status").read_text()
     return round(int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024, 1)
-
-
-def _processes() -> dict[int, list[str]]:
-    """By their numbers: the fields of `/proc/PID/stat` from the state on."""
-    found = {}
-    for entry in os.listdir("/proc"):
-        try:
-            found[int(entry)] = Path(f"/proc/{entry}/stat").read_text().rpartition(") ")[2].split()
-        except (ValueError, OSError):
-            continue
-    return found
 
 
 def _command_has(pid: int, words: tuple[str, ...]) -> bool:
