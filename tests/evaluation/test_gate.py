@@ -38,7 +38,7 @@ def test_the_offline_extractor_is_as_good_as_it_was(reports: dict[str, Any], dat
     figures = {name: figure["value"] for name, figure in reports[data_set]["figures"].items()}
     below = {name: figures[name] for name, bound in BOUNDS[data_set].items() if figures[name] < bound}
     assert below == {}
-    assert figures["evidence validity"] >= (0.9 if data_set.startswith("interleaved") else 1.0)
+    assert figures["evidence validity"] >= (0.8 if data_set.startswith("interleaved") else 1.0)
     assert figures["prefilter recall"] == 1.0
     assert figures["proposals per task"] <= 1.5
     assert 0.85 <= reports[data_set]["estimate"] <= 1.15
