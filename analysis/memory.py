@@ -13,7 +13,7 @@ from uuid import UUID
 
 from rapidfuzz import fuzz, utils
 
-from analysis.duplicates import Comparison, compare
+from analysis.duplicates import SAME_WORDS, Comparison, compare
 from analysis.same_work import Pair
 from models.values import Recommendation, RejectReason, SimilarityType, SuppressedReason
 
@@ -199,7 +199,10 @@ def _says_it_again(title: str, one: Remembered, comparison: Comparison) -> bool:
 
 def _compared(title: str, one: Remembered, judged: Verdicts) -> Comparison:
     """What the rules say, and the model where they leave it open."""
-    comparison = compare(title, one.title, _nearness(title, one))
+    nearness = _nearness(title, one)
+    if nearness < SAME_WORDS:  # most of what is remembered: the words needn't be looked at one by one
+        return Comparison("different")
+    comparison = compare(title, one.title, nearness)
     same = judged.get(Pair(title, one.title)) if comparison.verdict == "possible" else None
     return comparison if same is None else replace(comparison, verdict="same" if same else "different")
 
