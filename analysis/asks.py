@@ -1,7 +1,7 @@
 """Whether a text may ask for something or promise it, by a small linear model over its words.
 
 The model was trained by `gleaner train-prefilter` from sentences that people had labelled. Its words are hashed, so the
-weights (64 KiB) hold no text. It knows English; what is in another language, or too long to be looked at cheaply, may
+weights (128 KiB) hold no text. It knows English; what is in another language, or too long to be looked at cheaply, may
 always be an ask.
 """
 
@@ -16,7 +16,7 @@ from typing import NamedTuple
 from uuid import UUID
 from zlib import crc32
 
-BUCKETS = 1 << 16
+BUCKETS = 1 << 17
 LONGEST = 2000
 """Characters above which a text is not judged."""
 _TOKENS = 60
@@ -50,7 +50,6 @@ _CUES = _words("""
 
 # A feature is a number: the words' own hashes, put together by steps that keep their order.
 _BEGIN, _END, _CUE, _LAST = (crc32(name) for name in (b"begin", b"end", b"cue", b"last"))
-_AT = [crc32(b"at %d" % place) for place in range(4)]
 _LENGTHS = [crc32(b"length %d" % length) % BUCKETS for length in range(12)]
 _MASK = BUCKETS - 1
 
@@ -61,7 +60,7 @@ def _code(token: str) -> int:
 
 
 def features(sentence: str) -> set[int]:
-    """The buckets of a sentence: words, pairs and triples, how it begins and ends, the order of its cues."""
+    """The buckets of a sentence: words and pairs of them, how it begins and ends, the order of its cues."""
     words = _TOKEN.findall(sentence.lower())[:_TOKENS]
     # Rare words would fill the memory of a worker that lives for months.
     if _code.cache_info().currsize > 200_000:
@@ -73,10 +72,7 @@ def features(sentence: str) -> set[int]:
     framed = [_BEGIN, *codes, _END]
     found.update(code & _MASK for code in codes)
     found.update((a * 31 + b) * 0x9E3779B1 >> 7 & _MASK for a, b in pairwise(framed))
-    triples = zip(framed, framed[1:], framed[2:], strict=False)
-    found.update(((a * 31 + b) * 31 + c) * 0x85EBCA6B >> 7 & _MASK for a, b, c in triples)
     found.update((a * 37 + b) * 0xC2B2AE35 >> 7 & _MASK for a, b in zip(framed, framed[2:], strict=False))
-    found.update((code ^ place) * 0x27D4EB2F >> 7 & _MASK for code, place in zip(codes, _AT, strict=False))
     found.update(code * 41 * 0x165667B1 >> 7 & _MASK for code in codes[:4])
     found.add((codes[-1] ^ _LAST) * 0x27D4EB2F >> 7 & _MASK)
     cues = [code for word, code in zip(words, codes, strict=True) if word in _CUES]

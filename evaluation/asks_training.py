@@ -1,8 +1,9 @@
 """Training the small model of `prefilter: scored` from labelled sentences."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import log, sqrt
 from pathlib import Path
 
 from analysis.asks import BUCKETS, AskModel, features, is_english, promises, sentences
@@ -10,14 +11,14 @@ from errors import GleanerError
 from evaluation.letters import read_letters
 from evaluation.talks import talks
 
-RECALL = 0.955
+RECALL = 0.95
 """Of the asks, held back in turn: what the threshold is chosen for."""
 FOLDS = 10
 PASSES = 15
-COST = 0.01
+COST = 0.02
 """Of a wrong side, against large weights."""
 SCALE = 400
-"""Of the whole numbers that the weights become. No weight comes to a third of 1."""
+"""Of the whole numbers that the weights become. The few weights of a third of 1 and more are cut to 127."""
 OWN_TIMES = 3
 """How often a line of our own counts: there are few, and they are chat."""
 ALWAYS = 1 << 20
@@ -99,8 +100,11 @@ def train(labelled: Sequence[Labelled], own: Sequence[Labelled] = ()) -> Trained
 
 
 def _fit(labelled: Sequence[Labelled]) -> AskModel:
-    """A linear support vector machine by dual coordinate descent (Hsieh et al., ICML 2008: L2 loss, algorithm 1)."""
+    """A linear support vector machine by dual coordinate descent (Hsieh et al., ICML 2008: L2 loss, algorithm 1) over
+    features as large as they are telling."""
     chance = random.Random(_SEED)  # noqa: S311 - a sample, no secret
+    sizes = _sizes(labelled)
+    lengths = [sum([sizes[bucket] ** 2 for bucket in one.features]) for one in labelled]
     weights, bias = [0.0] * BUCKETS, 0.0
     duals = [0.0] * len(labelled)
     diagonal = 1 / (2 * COST)
@@ -110,14 +114,33 @@ def _fit(labelled: Sequence[Labelled]) -> AskModel:
         for number in order:
             one = labelled[number]
             side = 1.0 if one.asks else -1.0
-            margin = side * (bias + sum([weights[bucket] for bucket in one.features]))
+            margin = side * (bias + sum([weights[bucket] * sizes[bucket] for bucket in one.features]))
             gradient = margin - 1 + diagonal * duals[number]
-            dual = max(duals[number] - gradient / (len(one.features) + 1 + diagonal), 0.0)
+            dual = max(duals[number] - gradient / (lengths[number] + 1 + diagonal), 0.0)
             step = side * (dual - duals[number])
             duals[number] = dual
             if step:
                 bias += step
                 for bucket in one.features:
-                    weights[bucket] += step
-    rounded = [max(-127, min(127, round(weight * SCALE))) for weight in weights]
+                    weights[bucket] += step * sizes[bucket]
+    sums = (weight * size for weight, size in zip(weights, sizes, strict=True))
+    rounded = [max(-127, min(127, round(weight * SCALE))) for weight in sums]
     return AskModel(rounded, round(bias * SCALE), 0)
+
+
+def _sizes(labelled: Sequence[Labelled]) -> list[float]:
+    """How telling each feature is by itself: the log of how much oftener asks have it than other talk, or the other
+    way round (Wang & Manning, ACL 2012). Its square root did better than itself on sentences held back."""
+    of_asks = _shares(one.features for one in labelled if one.asks)
+    of_others = _shares(one.features for one in labelled if not one.asks)
+    return [sqrt(abs(log(asks / others))) for asks, others in zip(of_asks, of_others, strict=True)]
+
+
+def _shares(found: Iterable[Sequence[int]]) -> list[float]:
+    """Each feature's part of all, as if each had been seen once more."""
+    counts = [1] * BUCKETS
+    for buckets in found:
+        for bucket in buckets:
+            counts[bucket] += 1
+    total = sum(counts)
+    return [count / total for count in counts]
