@@ -30,7 +30,7 @@ chaos: $(READY)
 size: $(READY)
 	$(BIN)/python -m tests.size.measure
 
-# A real language model on this machine, behind the OpenAI protocol; the first time builds llama.cpp, which takes minutes.
+# A real language model on this machine, behind the OpenAI protocol; the first time builds llama.cpp, which takes long.
 DATA ?= kept_back
 LOCAL := .venv-local
 BUILD_CORES ?= 1
@@ -102,7 +102,7 @@ $(LOCAL)/.installed: $(LOCKS)/build.lock $(LOCKS)/requirements.lock
 	@command -v c++ >/dev/null || { echo "eval-local builds llama.cpp and needs a C++ compiler (c++)" >&2; exit 1; }
 	test -x $(LOCAL)/bin/python || $(PYTHON) -m venv $(LOCAL)
 	$(LOCAL_PIP) --only-binary :all: -r $(LOCKS)/build.lock
-	@echo "Building llama.cpp, which takes some minutes" >&2
+	@echo "Building llama.cpp, which takes a while" >&2
 	PATH="$(CURDIR)/$(LOCAL)/bin:$$PATH" CMAKE_ARGS=-DLLAVA_BUILD=OFF CMAKE_BUILD_PARALLEL_LEVEL=$(BUILD_CORES) \
 		$(LOCAL_PIP) --no-build-isolation -r $(LOCKS)/requirements.lock \
 		|| { echo "llama.cpp could not be built: the lines above say why" >&2; exit 1; }
