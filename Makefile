@@ -18,7 +18,7 @@ dev: $(READY)
 	$(BIN)/gleaner dev
 
 test: $(READY)
-	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile $(TESTS)
+	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 # Faults at random moments of a seed: processes killed, frozen and restarted, connections cut and delayed.
 N ?= 50

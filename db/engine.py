@@ -24,6 +24,7 @@ _OUTAGES = (
     PoolTimeout,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,
     asyncpg.CannotConnectNowError,
     asyncpg.InsufficientResourcesError,
@@ -101,6 +102,10 @@ class Database:
             connection = pooled.driver_connection
             assert connection is not None
             yield connection
+        except asyncpg.InternalClientError:
+            # The server went away in the middle of a statement, and the driver is still waiting for its end.
+            pooled.invalidate(soft=True)
+            raise
         finally:
             pooled.close()
 

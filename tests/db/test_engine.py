@@ -2,9 +2,11 @@
 
 import asyncio
 
+import asyncpg
+import pytest
 from sqlalchemy import text
 
-from db.engine import Database
+from db.engine import Database, is_outage
 from tests.support.waiting import until
 
 CONNECTIONS = 4
@@ -43,3 +45,14 @@ async def test_a_statement_alone_is_a_transaction(database: Database) -> None:
         first, second = [await connection.fetchval("SELECT pg_current_xact_id()") for _ in range(2)]
         assert first != second
         assert not connection.is_in_transaction()
+
+
+async def test_a_connection_that_waits_for_the_end_of_a_lost_statement_is_replaced(database: Database) -> None:
+    """The server went away in the middle of a statement, and the driver takes no other one on that connection."""
+    async with Database(database.dsn, pool_size=1) as narrow:
+        before = await backend(narrow)
+        with pytest.raises(asyncpg.InternalClientError) as lost:
+            async with narrow.connection():
+                raise asyncpg.InternalClientError("another operation is in progress")
+        assert is_outage(lost.value)
+        assert await backend(narrow) != before
