@@ -38,6 +38,7 @@ from workflows import contract
 Result = TypeVar("Result")
 
 MONEY_POLL_SECONDS = 0.3
+PLACE_POLL_SECONDS = 0.5
 FRESH_SECONDS = 1.0
 """How long a look at the run and at the limiter holds for the request after it."""
 RENEW_SECONDS = 3.0

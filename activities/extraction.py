@@ -10,7 +10,7 @@ from uuid import UUID
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.asking import Asking, BudgetSpentError, Counting
+from activities.asking import PLACE_POLL_SECONDS, Asking, BudgetSpentError, Counting
 from activities.attempts import beating, step
 from activities.findings import Answered, stored
 from activities.judging import Judging
@@ -28,8 +28,6 @@ from models.base import new_id, now
 from workflows import contract
 
 Result = TypeVar("Result")
-
-PLACE_POLL_SECONDS = 0.5
 
 _log = logger("gleaner.worker")
 

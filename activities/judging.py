@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from activities.asking import Asking, BudgetSpentError, Counting
+from activities.asking import PLACE_POLL_SECONDS, Asking, BudgetSpentError, Counting
 from activities.findings import Answered
 from activities.questions import Question, read_question
 from activities.resources import Resources
@@ -19,8 +19,6 @@ from logs import logger
 from models.base import new_id, now
 from models.proposal import TaskProposal
 from workflows import contract
-
-PLACE_POLL_SECONDS = 0.5
 
 _log = logger("gleaner.worker")
 
