@@ -11,12 +11,13 @@ from tests.support.service import ROOT, Service, output_of
 from tests.support.terminal import gleaner_in_a_terminal
 
 MEETING_LOG = ROOT.parent / "shared" / "data" / "irc-ubuntu-meeting-2010-11.txt"
+# The service is shared: a task that another test has in its messages would be found again, and be an update of it.
 TEXTS = (
     "dora: could you update the install guide?",
     "ben: please renew the TLS certificate of the shop before Friday",
     "I'll write the release notes tomorrow.",
     "eve: can you delete the old staging database?",
-    "ada: please fix the login redirect on the checkout page",
+    "ada: please replace the search index of the archive",
 )
 
 
