@@ -3,50 +3,49 @@
 import logging
 import os
 import sys
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 import typer
 
-from commands import (
-    data,
-    doctor,
-    evaluating,
-    evaluating_titles,
-    exporting,
-    keys,
-    purging,
-    review,
-    runs,
-    service,
-    stack,
-    training,
-)
+from commands.on_demand import CommandsOnDemand
+
+
+class _Commands(CommandsOnDemand):
+    places: ClassVar = {
+        "dev": "commands.stack:dev",
+        "demo": "commands.stack:demo",
+        "serve": "commands.service:serve",
+        "worker": "commands.service:worker",
+        "migrate": "commands.service:migrate",
+        "import": "commands.data:import_",
+        "keys": "commands.keys:app",
+        "run": "commands.runs:run",
+        "runs": "commands.runs:runs",
+        "watch": "commands.runs:watch",
+        "review": "commands.review:review",
+        "export": "commands.exporting:export",
+        "eval": "commands.evaluating:evaluate",
+        "eval-duplicates": "commands.evaluating_titles:evaluate_duplicates",
+        "eval-projects": "commands.evaluating_titles:evaluate_projects",
+        "train-prefilter": "commands.training:train_prefilter",
+        "doctor": "commands.doctor:doctor",
+        "purge": "commands.purging:purge",
+    }
+
 
 app = typer.Typer(
     name="gleaner",
+    cls=_Commands,
     help="Turns team chat into reviewed tasks, as durable Temporal workflows.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(stack.dev)
-app.command()(stack.demo)
-app.command()(service.serve)
-app.command()(service.worker)
-app.command()(service.migrate)
-app.command("import")(data.import_)
-app.add_typer(keys.app, name="keys")
-app.command()(runs.run)
-app.command()(runs.runs)
-app.command()(runs.watch)
-app.command()(review.review)
-app.command()(exporting.export)
-app.command("eval")(evaluating.evaluate)
-app.command("eval-duplicates")(evaluating_titles.evaluate_duplicates)
-app.command("eval-projects")(evaluating_titles.evaluate_projects)
-app.command("train-prefilter")(training.train_prefilter)
-app.command()(doctor.doctor)
-app.command()(purging.purge)
+
+
+@app.callback()
+def _gleaner() -> None:
+    """So that the commands are a group, which has none of its own."""
 
 
 def main() -> None:

@@ -44,7 +44,7 @@ from models.proposal import TaskProposal
 from models.run import AnalysisRun
 from tests.support.builders import START, add_assignment, fill_messages
 
-MESSAGES = 200_000
+MESSAGES = 100_000
 LARGE = {
     "messages",
     "task_proposals",
@@ -100,10 +100,11 @@ _RUNS = """
     FROM generate_series(1, 20000) AS n;
     INSERT INTO task_vectors
     SELECT id, title, (SELECT array_agg(random() + 0 * (n + d)) FROM generate_series(1, 384) AS d)::halfvec
-    FROM (SELECT *, row_number() OVER () AS n FROM tasks) AS task WHERE n <= 3000;
+    FROM (SELECT *, row_number() OVER () AS n FROM tasks) AS task WHERE n <= 1000;
     INSERT INTO proposal_vectors
     SELECT id, proposed_title, (SELECT array_agg(random() + 0 * (n + d)) FROM generate_series(1, 384) AS d)::halfvec
-    FROM (SELECT *, row_number() OVER () AS n FROM task_proposals) AS proposal WHERE n <= 3000;
+    FROM (SELECT *, row_number() OVER () AS n FROM task_proposals) AS proposal WHERE n <= 1000;
+    ANALYZE tasks, task_proposals;
     UPDATE task_proposals SET task_id = task.id FROM tasks AS task
     WHERE task.title = 'Fix part ' || 1 + abs(hashtext(task_proposals.id::text)) % 20000
       AND task_proposals.status = 'approved' AND ordinal = 2;
