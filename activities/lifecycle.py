@@ -7,7 +7,7 @@ from temporalio import activity
 
 from activities.attempts import step
 from activities.resources import Resources
-from analysis.prompts import DEFAULT_SYSTEM_PROMPT, PROMPT_VERSION
+from analysis.prompts import DEFAULT_SYSTEM_PROMPT
 from db import answers, configuration, lifecycle, runs
 from db.lifecycle import RunError
 from errors import BadRequest, Refusal
@@ -83,7 +83,7 @@ class LifecycleActivities:
             elif held.run.status == "pending":
                 _log.info("Starting analysis run execution", run_id=str(start.run_id))
                 _log.info("Starting run", run_id=str(start.run_id))
-                await _begin(held)
+                await _begin(held, self._settings.prompt_version)
             return self._state(held.run)
 
     @activity.defn(name="read_state")
@@ -135,7 +135,7 @@ class LifecycleActivities:
             return self._state(held.run)
 
 
-async def _begin(held: runs.LockedRun) -> None:
+async def _begin(held: runs.LockedRun, prompt_version: str) -> None:
     run = held.run
     try:
         current = await configuration.load(held.session, run.agent_assignment_id, run.project_config_id)
@@ -144,7 +144,8 @@ async def _begin(held: runs.LockedRun) -> None:
         await lifecycle.begin(held, run.config_snapshot)
         await lifecycle.fail(held, RunError(refusal.code, refusal.detail, "Switch it on again, then retry the run."))
         return
-    await lifecycle.begin(held, current.snapshot(default_prompt=DEFAULT_SYSTEM_PROMPT, prompt_version=PROMPT_VERSION))
+    snapshot = current.snapshot(default_prompt=DEFAULT_SYSTEM_PROMPT, prompt_version=prompt_version)
+    await lifecycle.begin(held, snapshot)
 
 
 async def _retry(held: runs.LockedRun) -> None:

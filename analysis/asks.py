@@ -7,14 +7,17 @@ always be an ask.
 
 import json
 import re
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from itertools import pairwise
+from itertools import chain
 from typing import NamedTuple
 from uuid import UUID
 from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
 
 BUCKETS = 1 << 17
 LONGEST = 2000
@@ -48,40 +51,91 @@ _CUES = _words("""
     we they he she
 """)
 
-# A feature is a number: the words' own hashes, put together by steps that keep their order.
+# A feature is a number: the words' own codes, put together by steps that keep their order.
 _BEGIN, _END, _CUE, _LAST = (crc32(name) for name in (b"begin", b"end", b"cue", b"last"))
 _LENGTHS = [crc32(b"length %d" % length) % BUCKETS for length in range(12)]
-_MASK = BUCKETS - 1
+_MASK = np.uint64(BUCKETS - 1)
+_CODES_KEPT = 200_000
+"""Rare words would fill the memory of a worker that lives for months."""
 
 
-@cache
-def _code(token: str) -> int:
-    return crc32(("0" if token[0].isdigit() else token.replace("’", "'")).encode())
+class _Codes(dict[str, int]):
+    """The code of each word that was met."""
+
+    def __missing__(self, word: str) -> int:
+        if len(self) > _CODES_KEPT:
+            self.clear()
+        code = self[word] = crc32(("0" if word[0].isdigit() else word.replace("’", "'")).encode())
+        return code
+
+
+_CODES = _Codes()
+_Buckets = tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]
+"""The rows that buckets belong to, and the buckets."""
 
 
 def features(sentence: str) -> set[int]:
     """The buckets of a sentence: words and pairs of them, how it begins and ends, the order of its cues."""
-    words = _TOKEN.findall(sentence.lower())[:_TOKENS]
-    # Rare words would fill the memory of a worker that lives for months.
-    if _code.cache_info().currsize > 200_000:
-        _code.cache_clear()
-    codes = [_code(word) for word in words]
-    found = {_LENGTHS[min(len(codes) // 3, 11)]}
-    if not codes:
-        return found
-    framed = [_BEGIN, *codes, _END]
-    found.update(code & _MASK for code in codes)
-    found.update((a * 31 + b) * 0x9E3779B1 >> 7 & _MASK for a, b in pairwise(framed))
-    found.update((a * 37 + b) * 0xC2B2AE35 >> 7 & _MASK for a, b in zip(framed, framed[2:], strict=False))
-    found.update(code * 41 * 0x165667B1 >> 7 & _MASK for code in codes[:4])
-    found.add((codes[-1] ^ _LAST) * 0x27D4EB2F >> 7 & _MASK)
-    cues = [code for word, code in zip(words, codes, strict=True) if word in _CUES]
-    found.update((a * 43 + b) * 0x9E3779B1 >> 7 & _MASK for a, b in pairwise(cues))
+    return set(_features([sentence])[1].tolist())
+
+
+class _Rows:
+    """Rows of codes, one behind the other; `row` says of each code whose it is, `place` where it stands there."""
+
+    def __init__(self, rows: Sequence[Sequence[int]]) -> None:
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        self.codes = np.fromiter(chain.from_iterable(rows), np.uint64, int(lengths.sum()))
+        self.row = np.repeat(np.arange(len(rows)), lengths)
+        self.place = np.arange(len(self.codes)) - np.repeat(lengths.cumsum() - lengths, lengths)
+
+    def joined(self, distance: int, factor: int, spread: int) -> _Buckets:
+        """Each code with the one that comes so much later in its row."""
+        first, later = self.codes[:-distance], self.codes[distance:]
+        within = self.row[:-distance] == self.row[distance:]
+        return self.row[:-distance][within], _spread(first * np.uint64(factor) + later, spread)[within]
+
+    def begun(self, count: int, factor: int, spread: int) -> _Buckets:
+        """The first codes of each row."""
+        first = self.place < count
+        return self.row[first], _spread(self.codes[first] * np.uint64(factor), spread)
+
+
+def _features(sentences: Sequence[str]) -> _Buckets:
+    """The buckets of several sentences, each once a sentence. Numbers wrap at 64 bits, which the bits that are used
+    don't show."""
+    words = [_TOKEN.findall(sentence.lower())[:_TOKENS] for sentence in sentences]
+    codes = [[_CODES[word] for word in its] for its in words]
+    bare = _Rows(codes)
+    framed = _Rows([[_BEGIN, *its, _END] if its else [] for its in codes])
+    last = _Rows([[its[-1] ^ _LAST] if its else [] for its in codes])
+    cues = [[_CODES[word] for word in its if word in _CUES] for its in words]
+    first = _Rows([[_first_cues(its)] if words[at] else [] for at, its in enumerate(cues)])
+    length = [_LENGTHS[min(len(its) // 3, 11)] for its in codes]
+    found = [
+        (np.arange(len(length)), np.array(length, np.uint64)),
+        (bare.row, bare.codes & _MASK),
+        framed.joined(1, 31, 0x9E3779B1),
+        framed.joined(2, 37, 0xC2B2AE35),
+        bare.begun(4, 41, 0x165667B1),
+        last.begun(1, 1, 0x27D4EB2F),
+        _Rows(cues).joined(1, 43, 0x9E3779B1),
+        first.begun(1, 1, 0x9E3779B1),
+    ]
+    rows, buckets = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    once = np.unique(rows.astype(np.uint64) * np.uint64(BUCKETS) + buckets)
+    return (once // np.uint64(BUCKETS)).astype(np.int64), once & _MASK
+
+
+def _first_cues(cues: Sequence[int]) -> int:
+    """The first three of them as one number."""
     first = _CUE
     for code in cues[:3]:
         first = first * 47 + code
-    found.add(first * 0x9E3779B1 >> 7 & _MASK)
-    return found
+    return first
+
+
+def _spread(numbers: npt.NDArray[np.uint64], factor: int) -> npt.NDArray[np.uint64]:
+    return numbers * np.uint64(factor) >> np.uint64(7) & _MASK
 
 
 def sentences(text: str) -> list[str]:
@@ -102,30 +156,33 @@ def is_english(text: str) -> bool:
     return len(words) < _FEW_WORDS or not _COMMON.isdisjoint(words)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AskModel:
     """Weights of `BUCKETS` features, as whole numbers from -127 to 127, and the sum from which on a sentence may be an
     ask."""
 
-    weights: Sequence[int]
+    weights: npt.NDArray[np.int8]
     bias: int
     threshold: int
 
-    def score(self, sentence: str) -> int:
-        weights = self.weights
-        return self.bias + sum([weights[bucket] for bucket in features(sentence)])
+    def scores(self, sentences: Sequence[str]) -> list[int]:
+        """How much each sentence sounds like an ask. Many at once take a tenth of the time of as many calls."""
+        rows, buckets = _features(sentences)
+        return [self.bias + int(score) for score in np.bincount(rows, self.weights[buckets], len(sentences))]
 
-    def may_ask(self, text: str) -> bool:
-        """Whether one of the text's sentences may ask or promise something, or nobody can tell cheaply."""
-        if len(text) > LONGEST or promises(text):
-            return True
-        if any(self.score(sentence) >= self.threshold for sentence in sentences(text)):
-            return True
-        return not is_english(text)
+    def may_ask(self, texts: Sequence[str]) -> list[bool]:
+        """Of each text whether one of its sentences may ask or promise something, or nobody can tell cheaply."""
+        asks = [len(text) > LONGEST or promises(text) for text in texts]
+        parts = [[] if asked else sentences(text) for text, asked in zip(texts, asks, strict=True)]
+        scores = iter(self.scores(list(chain.from_iterable(parts))))
+        return [
+            asked or any([next(scores) >= self.threshold for _ in its]) or not is_english(text)  # noqa: C419 - takes all
+            for text, asked, its in zip(texts, asks, parts, strict=True)
+        ]
 
     def to_bytes(self) -> bytes:
         head = json.dumps({"bias": self.bias, "threshold": self.threshold}).encode()
-        return head + b"\n" + bytes(weight & 0xFF for weight in self.weights)
+        return head + b"\n" + self.weights.tobytes()
 
     @staticmethod
     def from_bytes(data: bytes) -> "AskModel":
@@ -133,7 +190,7 @@ class AskModel:
         head, _, body = data.partition(b"\n")
         if len(body) != BUCKETS:
             raise ValueError(f"{BUCKETS} weights are needed, not {len(body)}")
-        return AskModel(memoryview(body).cast("b"), **json.loads(head))
+        return AskModel(np.frombuffer(body, np.int8), **json.loads(head))
 
 
 @cache
@@ -158,12 +215,12 @@ class Places:
     def __init__(self) -> None:
         self._asked: set[Hashable] = set()
 
-    def unlikely(self, messages: Iterable[Passed], may_ask: Callable[[str], bool]) -> list[UUID]:
+    def unlikely(self, messages: Sequence[Passed], may_ask: Callable[[Sequence[str]], Sequence[bool]]) -> list[UUID]:
         """The ids of the next messages, given in their order, that ask and promise nothing. What follows an ask in its
         place stays with it: it may be the answer that makes it a task."""
         found = []
-        for message in messages:
-            if may_ask(message.text):
+        for message, asks in zip(messages, may_ask([message.text for message in messages]), strict=True):
+            if asks:
                 self._asked |= {message.place, message.opens}
             elif message.place in self._asked:
                 self._asked.remove(message.place)

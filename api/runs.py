@@ -11,7 +11,7 @@ from analysis.batches import Planner
 from analysis.costs import cost_of, price_known
 from analysis.estimates import Work, estimate, frame_tokens
 from analysis.prefilter import rules_for
-from analysis.prompts import DEFAULT_SYSTEM_PROMPT, PROMPT_VERSION, ProjectBrief
+from analysis.prompts import DEFAULT_SYSTEM_PROMPT, ProjectBrief
 from api.auth import Reader, Runner
 from api.dependencies import Api, Resources
 from api.idempotency import IdempotentRoute
@@ -57,7 +57,7 @@ def _price_known(found: Configuration) -> bool:
     return price_known(found.provider.type, found.agent.model_name, own_price(found.provider))
 
 
-def _new_run(body: RunCreate, found: Configuration, actor: str) -> AnalysisRun:
+def _new_run(resources: Resources, body: RunCreate, found: Configuration, actor: str) -> AnalysisRun:
     return AnalysisRun(
         trigger_type=body.trigger_type,
         triggered_by=actor,
@@ -67,7 +67,9 @@ def _new_run(body: RunCreate, found: Configuration, actor: str) -> AnalysisRun:
         project_config_id=body.project_config_id,
         filters=body.filters.model_dump(mode="json"),
         options=body.options.model_dump(mode="json"),
-        config_snapshot=found.snapshot(default_prompt=DEFAULT_SYSTEM_PROMPT, prompt_version=PROMPT_VERSION),
+        config_snapshot=found.snapshot(
+            default_prompt=DEFAULT_SYSTEM_PROMPT, prompt_version=resources.settings.prompt_version
+        ),
         cost_estimate=Decimal(0) if _price_known(found) else None,
     )
 
@@ -89,14 +91,14 @@ async def create_run(body: RunCreate, actor: Runner, resources: Api) -> RunView:
     `conflicting_run_id`; 422 for a bad window, option or filter and for a budget on a model without a price.
     """
     found = await _configured(resources, body)
-    return _view(resources, await runs.create(resources.database, _new_run(body, found, actor.name), actor))
+    return _view(resources, await runs.create(resources.database, _new_run(resources, body, found, actor.name), actor))
 
 
 @router.post("/preview")
 async def preview_run(body: RunCreate, actor: Runner, resources: Api) -> RunPreview:
     """What such a run would see and cost. Asks no model and stores nothing; refuses what a create refuses."""
     found = await _configured(resources, body)
-    run = _new_run(body, found, actor.name)
+    run = _new_run(resources, body, found, actor.name)
     project = found.project
     rules = rules_for(body.options.prefilter, project.keywords if project else [])
     planner = Planner(max_batch_size=body.options.max_batch_size)

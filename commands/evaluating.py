@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import typer
@@ -64,6 +64,10 @@ def evaluate(
     request_timeout: Annotated[float, typer.Option(help="Seconds that a request may take.")] = 60,
     concurrency: Annotated[int | None, typer.Option(help="Requests that the server takes at a time.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Tokens that an answer may have.")] = None,
+    prompt_version: Annotated[
+        Literal["2", "3"],
+        typer.Option(help="2 shows messages by the clock, 3 by conversation and with context."),
+    ] = "3",
     prefilter: Annotated[str, typer.Option(help="rules, scored or off.")] = "rules",
     max_batch_size: Annotated[int | None, typer.Option(help="Messages of a batch at most.")] = None,
     output: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file, too.")] = None,
@@ -80,7 +84,8 @@ def evaluate(
         console.misused(str(error))
     asked = _Model(provider, model, base_url, key, output_mode, request_timeout, concurrency, max_tokens)
     options = {"prefilter": prefilter, "max_batch_size": max_batch_size}
-    found = _run_all(talks, asked, {name: value for name, value in options.items() if value is not None})
+    given = {name: value for name, value in options.items() if value is not None}
+    found = _run_all(talks, asked, given, prompt_version)
     console.say("\n\n".join(rendered(one) for one in found))
     if earlier is not None:
         console.say(compared(earlier, [one.to_json() for one in found]))
@@ -104,7 +109,9 @@ def _figures_of(path: Path) -> list[dict[str, Any]]:
     return figures
 
 
-def _run_all(talks: Mapping[DataSet, Sequence[Talk]], model: _Model, options: Mapping[str, object]) -> list[Report]:
+def _run_all(
+    talks: Mapping[DataSet, Sequence[Talk]], model: _Model, options: Mapping[str, object], prompt_version: str
+) -> list[Report]:
     """The reports, from a stack that is gone afterwards."""
     found: list[Report] = []
 
@@ -129,10 +136,9 @@ def _run_all(talks: Mapping[DataSet, Sequence[Talk]], model: _Model, options: Ma
 
     with tempfile.TemporaryDirectory(prefix="gleaner-eval-") as folder:
         config = StackConfig(Path(folder) / "stack", 0, 0, 0)
-        own = PartCommand(part("worker").argv, {"GLEANER_ALLOW_PRIVATE_TARGETS": "true"})
-        work = run_stack(
-            config, api=part("serve"), worker=own, migrate=prepare, on_ready=evaluate_all, announce=console.tell
-        )
+        own = {"GLEANER_ALLOW_PRIVATE_TARGETS": "true", "GLEANER_PROMPT_VERSION": prompt_version}
+        api, worker = (PartCommand(part(name).argv, own) for name in ("serve", "worker"))
+        work = run_stack(config, api=api, worker=worker, migrate=prepare, on_ready=evaluate_all, announce=console.tell)
         code = asyncio.run(work)
     if code:
         raise typer.Exit(code)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import log, sqrt
 from pathlib import Path
 
+import numpy as np
+
 from analysis.asks import BUCKETS, AskModel, features, is_english, promises, sentences
 from errors import GleanerError
 from evaluation.letters import read_letters
@@ -85,7 +87,7 @@ def train(labelled: Sequence[Labelled], own: Sequence[Labelled] = ()) -> Trained
         judge = _fit([labelled[number] for at, number in enumerate(order) if at % FOLDS != fold] + learnt)
         for number in order[fold::FOLDS]:
             one = labelled[number]
-            scores[number] = ALWAYS if one.promises else judge.bias + sum(judge.weights[at] for at in one.features)
+            scores[number] = ALWAYS if one.promises else judge.bias + int(judge.weights[list(one.features)].sum())
     of_asks = sorted(score for score, one in zip(scores, labelled, strict=True) if one.asks)
     threshold = of_asks[int((1 - RECALL) * len(of_asks))]
     of_others = [score for score, one in zip(scores, labelled, strict=True) if not one.asks]
@@ -125,7 +127,7 @@ def _fit(labelled: Sequence[Labelled]) -> AskModel:
                     weights[bucket] += step * sizes[bucket]
     sums = (weight * size for weight, size in zip(weights, sizes, strict=True))
     rounded = [max(-127, min(127, round(weight * SCALE))) for weight in sums]
-    return AskModel(rounded, round(bias * SCALE), 0)
+    return AskModel(np.array(rounded, np.int8), round(bias * SCALE), 0)
 
 
 def _sizes(labelled: Sequence[Labelled]) -> list[float]:

@@ -1,8 +1,8 @@
 """What a run's proposals are worth, measured by the tasks of the conversations."""
 
 import random
-from collections.abc import Callable, Sequence, Set
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import asdict, astuple, dataclass, field
 from typing import Any
 
 from evaluation.talks import Talk
@@ -38,9 +38,9 @@ class Counts:
     kept: int = 0
     tasks_kept: int = 0
 
-    def __add__(self, other: "Counts") -> "Counts":
-        mine, its = asdict(self), asdict(other)
-        return Counts(**{name: mine[name] + its[name] for name in mine})
+    @staticmethod
+    def of_all(counts: Iterable["Counts"]) -> "Counts":
+        return Counts(*map(sum, zip(*map(astuple, counts), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -125,13 +125,17 @@ def report(
     cost_usd: float | None,
 ) -> Report:
     """The figures of conversations, with intervals from drawing conversations with replacement."""
-    whole = sum((counts for _, counts in counted), Counts())
+    whole = Counts.of_all(counts for _, counts in counted)
     # Drawn with a fixed seed: the same run gives the same report.
     chance = random.Random(7)  # noqa: S311 - a sample, no secret
-    draws = [sum(chance.choices([counts for _, counts in counted], k=len(counted)), Counts()) for _ in range(RESAMPLES)]
-    by_category: dict[str, Counts] = {}
-    for talk, counts in counted:
-        by_category[talk.category] = by_category.get(talk.category, Counts()) + counts
+    rows = [astuple(counts) for _, counts in counted]
+    draws = [
+        Counts(*map(sum, zip(*chance.choices(rows, k=len(rows)), strict=True))) for _ in range(RESAMPLES if rows else 0)
+    ]
+    by_category = {
+        category: Counts.of_all(counts for talk, counts in counted if talk.category == category)
+        for category in dict.fromkeys(talk.category for talk, _ in counted)
+    }
     return Report(
         data_set=data_set,
         model=model,

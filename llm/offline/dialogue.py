@@ -91,8 +91,8 @@ class Dialogue:
     def _likely_ask(self, line: Line, listeners: tuple[int, ...]) -> list[Draft]:
         """In a message that nobody answers, as letters are, the words alone must tell: the sentence that is most likely
         an ask, where no rule finds one."""
-        model = shipped()
-        score, at = max(((model.score(one.raw), at) for at, one in enumerate(line.sentences)), default=(LIKELY - 1, 0))
+        scores = shipped().scores([one.raw for one in line.sentences])
+        score, at = max(((score, at) for at, score in enumerate(scores)), default=(LIKELY - 1, 0))
         if score < LIKELY:
             return []
         sentence = line.sentences[at]

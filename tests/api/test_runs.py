@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from analysis.prompts import PROMPT_VERSION
 from db.defaults import ensure_offline_assignment
 from db.engine import Database
 from tests.support.api import ServedApi
@@ -44,7 +45,7 @@ async def test_a_run_is_created_pending_with_its_configuration(api: ServedApi, a
     assert run["options"]["concurrency"] == 3
     assert run["options"]["max_batch_size"] == 50
     assert run["config_snapshot"]["agent"]["model_name"] == "rules-1"
-    assert run["config_snapshot"]["prompt_version"]
+    assert run["config_snapshot"]["prompt_version"] == PROMPT_VERSION
     again = (await api.http.get(f"{api.url}/api/v1/analysis/runs/{run['id']}")).json()
     assert again == run
 

@@ -25,8 +25,7 @@ async def test_a_command_makes_the_weights(tmp_path: Path) -> None:
     text = await output_of(["train-prefilter", str(_file(tmp_path, *asks, *other)), "--output", str(weights)])
     assert "40 sentences, each judged by a model that hadn't seen it: 100.0% of the asks stay, 50.0% of all" in text
     model = AskModel.from_bytes(weights.read_bytes())
-    assert model.may_ask("could you send me the file?")
-    assert not model.may_ask("the file was nice")
+    assert model.may_ask(["could you send me the file?", "the file was nice"]) == [True, False]
 
 
 @pytest.mark.parametrize(

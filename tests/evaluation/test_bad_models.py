@@ -20,16 +20,6 @@ def figures(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / "eval.json").read_text())[0])
 
 
-async def test_batches_that_fail_are_counted_and_the_others_are_evaluated(tmp_path: Path) -> None:
-    with ModelServer() as model:
-        model.script(Rule("rejected", calls=(1, 2, 3)))
-        text = await evaluated(model, tmp_path)
-    assert f"{BATCHES} batches, 3 failed" in text
-    report = figures(tmp_path)
-    assert (report["batches"], report["batches_failed"]) == (BATCHES, 3)
-    assert report["figures"]["proposals per task"]["value"] > 0
-
-
 async def test_a_model_whose_every_answer_is_bad_finds_nothing(tmp_path: Path) -> None:
     with ModelServer() as model:
         one_at_a_time = ("--concurrency", "1", "--request-timeout", "90")

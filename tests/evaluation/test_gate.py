@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.model_script import Rule
 from tests.support.model_server import ModelServer
 from tests.support.service import output_of
 
@@ -57,13 +58,19 @@ def test_the_report_is_markdown_for_a_person(printed: str) -> None:
     assert "| other languages | 3 | 3 |" in printed
 
 
-async def test_another_model_is_evaluated_by_the_same_way_and_compared(folder: Path, reports: dict[str, Any]) -> None:
+async def test_another_model_is_compared_its_failed_batches_left_out(folder: Path, reports: dict[str, Any]) -> None:
     assert reports
     with ModelServer() as model:
+        model.script(Rule("rejected", calls=(1, 2, 3)))
         at = ["--provider", "openai", "--model", "stand-in", "--base-url", model.base_url, "--prefilter", "off"]
         at += ["--api-key-variable", "EVAL_KEY", "--compare", str(folder / "eval.json")]
+        at += ["--prompt-version", "2", "--json", str(folder / "other.json")]
         text = await output_of(["eval", "kept_back", *at], {"EVAL_KEY": "sk-test"})
         assert model.stats().calls == 20
+    [report] = json.loads((folder / "other.json").read_text())
+    assert (report["batches"], report["batches_failed"]) == (20, 3)
+    assert report["figures"]["proposals per task"]["value"] > 0
+    assert "20 batches, 3 failed" in text
     assert "## kept_back, stand-in" in text
     assert "## kept_back: rules-1 → stand-in" in text
     assert "worse: kb-" in text

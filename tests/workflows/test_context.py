@@ -3,12 +3,13 @@
 import pytest
 
 from activities.questions import read_question
-from analysis.prompts import read_shown
+from analysis.prompts import PROMPT_VERSION, read_shown
 from db import batches
+from settings import Settings
 from tests.support.model_script import Rule
 from tests.support.model_server import ModelServer
 from tests.support.waiting import until
-from tests.support.working import Operator
+from tests.support.working import Operator, working
 from workflows import contract
 
 
@@ -52,3 +53,23 @@ async def test_a_run_that_began_with_an_earlier_prompt_goes_on_without(operator:
     assert question is not None
     assert len(question.batch.earlier) == batches.CONTEXT
     assert read_shown(question.prompt.user).context == []
+
+
+async def test_new_runs_have_the_prompt_that_the_settings_name(
+    operator: Operator, model: ModelServer, settings: Settings
+) -> None:
+    await operator.messages(20, text="ok, please fix part number")
+    assignment = await operator.assignment(model.base_url)
+    for version, shows_context in (("2", False), ("3", True)):
+        model.script()
+        asked = model.stats().calls
+        async with working(settings.model_copy(update={"prompt_version": version})):
+            run_id = await operator.started_run(assignment)
+            await operator.until(run_id, "completed")
+        assert (await operator.run(run_id)).config_snapshot["prompt_version"] == version
+        prompts = model.stats().prompts[asked:]
+        assert any("[context] " in prompt for prompt in prompts) == shows_context
+
+
+def test_the_newest_prompt_is_what_the_settings_come_with() -> None:
+    assert Settings.model_fields["prompt_version"].default == PROMPT_VERSION
