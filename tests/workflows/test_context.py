@@ -58,17 +58,15 @@ async def test_a_run_that_began_with_an_earlier_prompt_goes_on_without(operator:
 async def test_new_runs_have_the_prompt_that_the_settings_name(
     operator: Operator, model: ModelServer, settings: Settings
 ) -> None:
-    await operator.messages(20, text="ok, please fix part number")
     assignment = await operator.assignment(model.base_url)
-    for version, shows_context in (("2", False), ("3", True)):
+    for day, version, shows_context in ((0, "2", False), (40, "3", True)):
+        await operator.messages(20, day=day, text="ok, please fix part number")
         model.script()
-        asked = model.stats().calls
         async with working(settings.model_copy(update={"prompt_version": version})):
-            run_id = await operator.started_run(assignment)
+            run_id = await operator.started_run(assignment, day=day)
             await operator.until(run_id, "completed")
         assert (await operator.run(run_id)).config_snapshot["prompt_version"] == version
-        prompts = model.stats().prompts[asked:]
-        assert any("[context] " in prompt for prompt in prompts) == shows_context
+        assert any("[context] " in prompt for prompt in model.stats().prompts) == shows_context
 
 
 def test_the_newest_prompt_is_what_the_settings_come_with() -> None:
