@@ -42,6 +42,8 @@ RECONNECT_SECONDS = 1.0
 LAST_SECONDS = 20.0
 """How long the end of a worker takes at most above its time of grace: the SDK tries for ten seconds to report what it
 has to a server that is away."""
+STICKY_PATIENCE = timedelta(seconds=3)
+"""How long the server keeps a workflow for a worker that knows it, and may be dead, before any other may have it."""
 # Cancellation reaches an activity only through its heartbeats, so these are let through often.
 LONGEST_THROTTLE = timedelta(seconds=2)
 
@@ -83,6 +85,7 @@ def build_workers(client: Client, resources: Resources) -> list[Worker]:
                 activities=run_activities(resources),
                 max_concurrent_activities=settings.worker_database_slots,
                 max_concurrent_workflow_tasks=16,
+                sticky_queue_schedule_to_start_timeout=STICKY_PATIENCE,
                 max_heartbeat_throttle_interval=LONGEST_THROTTLE,
                 default_heartbeat_throttle_interval=LONGEST_THROTTLE,
                 graceful_shutdown_timeout=grace,

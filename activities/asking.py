@@ -41,7 +41,7 @@ MONEY_POLL_SECONDS = 0.3
 PLACE_POLL_SECONDS = 0.5
 FRESH_SECONDS = 1.0
 """How long a look at the run and at the limiter holds for the request after it."""
-RENEW_SECONDS = 3.0
+RENEW_SECONDS = 1.5
 STORE_PATIENCE_SECONDS = 600.0
 """How long an answer that can't be stored is kept and tried again."""
 CANCELLED_PATIENCE_SECONDS = 3.0

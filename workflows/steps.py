@@ -16,6 +16,8 @@ Result = TypeVar("Result")
 _QUICK = timedelta(seconds=60)
 _LONG = timedelta(hours=12)
 _HEARTBEAT = timedelta(seconds=10)
+# A call that died with its worker is what a run waits for, so it is missed sooner than a step on the database.
+_HEARTBEAT_OF_A_CALL = timedelta(seconds=5)
 
 # An outage of the database is waited out; what can't be mended by waiting comes as a non-retryable error.
 _UNTIL_DONE = RetryPolicy(
@@ -83,7 +85,7 @@ async def extract_proposals(batch: contract.BatchRef, total: int) -> contract.Ex
         result_type=contract.Extracted,
         task_queue=contract.MODEL_QUEUE,
         start_to_close_timeout=_LONG,
-        heartbeat_timeout=_HEARTBEAT,
+        heartbeat_timeout=_HEARTBEAT_OF_A_CALL,
         retry_policy=_MODEL_CALL,
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         summary=f"Batch {batch.batch_no}/{total}: ask the model",
@@ -104,7 +106,7 @@ async def probe_provider(run: contract.RunRef) -> contract.Probed:
         result_type=contract.Probed,
         task_queue=contract.MODEL_QUEUE,
         start_to_close_timeout=_LONG,
-        heartbeat_timeout=_HEARTBEAT,
+        heartbeat_timeout=_HEARTBEAT_OF_A_CALL,
         retry_policy=_MODEL_CALL,
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         summary="Ask the provider whether it is back",
