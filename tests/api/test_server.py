@@ -16,6 +16,7 @@ import websockets
 
 from db import keys
 from db.engine import Database
+from devstack.ports import Ports
 from settings import Settings
 from tests.support.waiting import until
 
@@ -38,8 +39,8 @@ class Process:
 
 @asynccontextmanager
 async def process(settings: Settings, **environment: str) -> AsyncIterator[Process]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    # Not a port that the system gives to anybody who asks: until the process has it, another test's API could.
+    port = Ports().free()
     given = {
         "GLEANER_DATABASE_URL": settings.database_url.get_secret_value(),
         "GLEANER_TEMPORAL_ADDRESS": settings.temporal_address,

@@ -87,13 +87,13 @@ async def test_without_the_cache_the_same_window_is_asked_again(
     assert await _calls_of_a_second_run(operator, model, assignment, use_cache=False) == BATCHES
 
 
-@pytest.mark.usefixtures("worker")
-async def test_a_new_version_of_the_prompt_is_another_question(
-    operator: Operator, model: ModelServer, assignment: UUID, monkeypatch: pytest.MonkeyPatch
+async def test_another_version_of_the_prompt_is_another_question(
+    operator: Operator, model: ModelServer, assignment: UUID, settings: Settings
 ) -> None:
-    await _closed_run(operator, assignment)
-    monkeypatch.setattr("activities.lifecycle.PROMPT_VERSION", "next")
-    assert await _calls_of_a_second_run(operator, model, assignment) == BATCHES
+    async with working(settings):
+        await _closed_run(operator, assignment)
+    async with working(settings.model_copy(update={"prompt_version": "2"})):
+        assert await _calls_of_a_second_run(operator, model, assignment) == BATCHES
 
 
 @pytest.mark.usefixtures("worker")
