@@ -44,12 +44,17 @@ _LOOK = """
 
 
 def _by_meaning(of_project: str) -> Statement:
-    nearest = "true ORDER BY known.vector <=> CAST(new.vector AS halfvec)"
-    nearness = "1 - (known.vector <=> CAST(new.vector AS halfvec))"
+    nearest = "true ORDER BY known.vector <=> new.vector"
+    nearness = "1 - (known.vector <=> new.vector)"
+    # Without OFFSET each vector would be read from its text again for every row that it is compared with.
+    given = """(
+        SELECT CAST(written AS halfvec), place
+        FROM unnest(CAST(:vectors AS text[])) WITH ORDINALITY AS given (written, place) OFFSET 0
+    ) AS new (vector, place)"""
     return Statement(
         _LOOK.format(
             of_project=of_project,
-            given="unnest(CAST(:vectors AS text[])) WITH ORDINALITY AS new (vector, place)",
+            given=given,
             proposal_nearness=nearness,
             proposal_vectors="JOIN proposal_vectors AS known ON known.proposal_id = proposal.id",
             proposal_likes=nearest,

@@ -104,11 +104,12 @@ async def holding_all(
 ) -> AsyncIterator[dict[UUID, LockedRun]]:
     """Several runs at once. They are locked in the order of their ids, so that two who want the same never wait for
     each other."""
+    # `key_share`: who only writes a row that belongs to the run, such as a place at the provider, needn't wait.
     query = (
         select(AnalysisRun)
         .where(col(AnalysisRun.id).in_(list(run_ids)))
         .order_by(col(AnalysisRun.id))
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     held = {run.id: LockedRun(session, run, actor) for run in (await session.exec(query)).all()}

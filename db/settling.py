@@ -30,7 +30,7 @@ async def holding(
         select(AnalysisRun, AnalysisBatch.batch_no, AnalysisBatch.status, AnalysisBatch.model)
         .join(AnalysisBatch, col(AnalysisBatch.run_id) == col(AnalysisRun.id))
         .where(col(AnalysisRun.id) == run_id, col(AnalysisBatch.batch_no).in_(list(numbers)))
-        .with_for_update(of=[AnalysisRun, AnalysisBatch])
+        .with_for_update(of=[AnalysisRun, AnalysisBatch], key_share=True)
         .execution_options(populate_existing=True)
     )
     rows = (await session.exec(query)).all()

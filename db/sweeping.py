@@ -145,7 +145,8 @@ async def counts(session: AsyncSession) -> dict[str, int]:
 
 async def untouched(session: AsyncSession, run: AnalysisRun) -> bool:
     """Whether the run's row, locked from now on, is still as it was read."""
-    query = select(AnalysisRun.status, AnalysisRun.last_seq).where(col(AnalysisRun.id) == run.id).with_for_update()
+    read = select(AnalysisRun.status, AnalysisRun.last_seq).where(col(AnalysisRun.id) == run.id)
+    query = read.with_for_update(key_share=True)
     return (await session.exec(query)).one_or_none() == (run.status, run.last_seq)
 
 
