@@ -1,6 +1,7 @@
 """The worker process: serves the task queues, says that it lives, and outlives the absence of both servers."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -197,6 +198,9 @@ class _Heart:
 def main(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT, and then at most `worker_shutdown_seconds` and LAST_SECONDS more; a second signal
     ends the process at once."""
+    # What was imported stays for good: the collector needn't look at it again and again.
+    gc.collect()
+    gc.freeze()
     uvloop.run(_until_told(settings))
 
 

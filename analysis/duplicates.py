@@ -6,6 +6,7 @@ another. So titles that are near are compared word by word, and only where nothi
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from analysis import wording
@@ -41,6 +42,7 @@ class Comparison:
         return {"verdict": verdict, "added": list(self.added), "missing": list(self.missing)}
 
 
+@lru_cache(maxsize=4096)
 def compare(new: str, earlier: str, nearness: float) -> Comparison:
     """`nearness` of the two meanings is 0 to 1."""
     first, second = wording.words(new), wording.words(earlier)

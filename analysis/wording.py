@@ -240,6 +240,7 @@ def numbers(found: Sequence[Word]) -> frozenset[str]:
     )
 
 
+@lru_cache(maxsize=65_536)
 def same_word(one: Word, other: Word) -> bool:
     """The same stem, or the same word but for a slip of the pen; names are the same only letter by letter."""
     if one.stem == other.stem:

