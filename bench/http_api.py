@@ -70,6 +70,7 @@ async def measure(*, quick: bool = False) -> Row:
         measured=f"{one.share:.2f} and {many.share:.2f} ×",
         goal=f"≥ {SHARE} ×",
         met=min(one.share, many.share) >= SHARE,
+        ratios={"bare requests over one run's": 1 / one.share, "bare requests over a list's": 1 / many.share},
         figures={"get_run": one.figures(), "list_runs": many.figures(), "connections": CONNECTIONS},
     )
 
