@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from decimal import Decimal
 from math import inf
@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.connections import connection_of
+from activities.places import Places
 from activities.questions import MAX_TOKENS_UNDER_BUDGET, Question, budget_of, may_call
 from activities.resources import Resources
 from activities.together import Together
@@ -41,7 +42,6 @@ MONEY_POLL_SECONDS = 0.3
 PLACE_POLL_SECONDS = 0.5
 FRESH_SECONDS = 1.0
 """How long a look at the run and at the limiter holds for the request after it."""
-RENEW_SECONDS = 1.5
 STORE_PATIENCE_SECONDS = 600.0
 """How long an answer that can't be stored is kept and tried again."""
 CANCELLED_PATIENCE_SECONDS = 3.0
@@ -68,9 +68,17 @@ class Asking:
     """One attempt's dealings with the provider. Every request of it is counted, failed ones too."""
 
     def __init__(
-        self, resources: Resources, ref: contract.BatchRef, counting: Counting, *, holder: UUID, probing: bool = False
+        self,
+        resources: Resources,
+        ref: contract.BatchRef,
+        counting: Counting,
+        places: Places,
+        *,
+        holder: UUID,
+        probing: bool = False,
     ) -> None:
         self._counting = counting
+        self._places = places
         self._database = resources.database
         self._resources = resources
         self._ref = ref
@@ -319,27 +327,9 @@ class Asking:
             self.holder if outcome == "answered" else None,
         )
 
-    @asynccontextmanager
-    async def renewing(self) -> AsyncIterator[None]:
+    def renewing(self) -> AbstractAsyncContextManager[None]:
         """Keep the place while the block runs."""
-
-        async def renew() -> None:
-            while True:
-                await asyncio.sleep(RENEW_SECONDS)
-                try:
-                    async with self._database.connection() as connection:
-                        await limiter.renew(connection, self.holder)
-                except Exception as error:
-                    if not is_outage(error):
-                        raise
-
-        task = asyncio.create_task(renew())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        return self._places.kept(self.holder)
 
     async def release(self) -> None:
         """Give the place back, if there is one; where the database is away it expires by itself."""

@@ -14,6 +14,7 @@ from activities.asking import PLACE_POLL_SECONDS, Asking, BudgetSpentError, Coun
 from activities.attempts import beating, step
 from activities.findings import Answered, stored
 from activities.judging import Judging
+from activities.places import Places
 from activities.questions import Question, may_call, read_question
 from activities.resources import Resources
 from activities.saving import Saver
@@ -39,8 +40,9 @@ class ExtractionActivities:
         self._retention = timedelta(days=resources.settings.answer_retention_days)
         self._silence = timedelta(seconds=resources.settings.provider_silence_seconds)
         self._counting: Counting = Together(self._count)
+        self._places = Places(resources.database)
         self._saver = Saver(resources)
-        self._judging = Judging(resources, self._counting)
+        self._judging = Judging(resources, self._counting, self._places)
 
     @activity.defn(name="extract_proposals")
     @step
@@ -89,7 +91,7 @@ class ExtractionActivities:
         self, ref: contract.BatchRef, *, probing: bool = False
     ) -> tuple[contract.Extracted, Answered | None]:
         """What came of it, with the answer where this attempt has it in hand."""
-        asking = Asking(self._resources, ref, self._counting, holder=new_id(), probing=probing)
+        asking = Asking(self._resources, ref, self._counting, self._places, holder=new_id(), probing=probing)
         question = None
         try:
             question = await self._place(ref, asking)

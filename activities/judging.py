@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from activities.asking import PLACE_POLL_SECONDS, Asking, BudgetSpentError, Counting
 from activities.findings import Answered
+from activities.places import Places
 from activities.questions import Question, read_question
 from activities.resources import Resources
 from analysis.memory import doubtful
@@ -27,10 +28,11 @@ class Judging:
     """One question a batch at most. What the model can't be asked, or doesn't answer, stays as doubtful as it was: a
     duplicate that is only possible never holds a batch up."""
 
-    def __init__(self, resources: Resources, counting: Counting) -> None:
+    def __init__(self, resources: Resources, counting: Counting, places: Places) -> None:
         self._resources = resources
         self._database = resources.database
         self._counting = counting
+        self._places = places
         self._measuring = resources.settings.embeddings == "local"
         self._retention = timedelta(days=resources.settings.answer_retention_days)
 
@@ -82,7 +84,7 @@ class Judging:
             return None
 
     async def _asked(self, question: Question, prompt: PairsPrompt) -> Mapping[Pair, bool]:
-        asking = Asking(self._resources, question.ref, self._counting, holder=new_id())
+        asking = Asking(self._resources, question.ref, self._counting, self._places, holder=new_id())
         try:
             while True:
                 if await asking.claim(question):

@@ -4,6 +4,7 @@ The allowance refills all the time and holds at most `BURST_SECONDS` worth. A ca
 worker dies. Of the runs that wait the one that was served least goes first, however many calls each has waiting.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.statements import On, Statement
 
 BURST_SECONDS = 5.0
-LEASE_SECONDS = 7.0
+LEASE_SECONDS = 6.0
 """How long a place outlives its holder's last sign of life."""
 LONGEST_CLOSURE_SECONDS = 300.0
 NO_LIMIT = 1e12
@@ -130,14 +131,14 @@ def _claim_values(run_id: UUID, batch_no: int, provider_id: UUID, holder: UUID) 
 
 _renew = Statement(
     "UPDATE provider_leases SET expires_at = clock_timestamp() + make_interval(secs => CAST(:life AS float8))"
-    " WHERE holder = :holder"
+    " WHERE holder = ANY (CAST(:holders AS uuid[]))"
 )
 _release = Statement("DELETE FROM provider_leases WHERE holder = :holder")
 
 
-async def renew(on: On, holder: UUID) -> None:
-    """Say that the holder lives."""
-    await _renew.rows(on, {"holder": holder, "life": LEASE_SECONDS})
+async def renew(on: On, holders: Sequence[UUID]) -> None:
+    """Say that the holders live."""
+    await _renew.rows(on, {"holders": list(holders), "life": LEASE_SECONDS})
 
 
 async def release(on: On, holder: UUID) -> None:

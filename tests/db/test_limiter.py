@@ -210,7 +210,7 @@ class Places:
 
     async def renew(self, holder: UUID) -> None:
         async with self.database.transaction() as session:
-            await limiter.renew(session, holder)
+            await limiter.renew(session, [holder])
 
     async def release(self, holder: UUID) -> None:
         async with self.database.transaction() as session:
