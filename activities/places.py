@@ -34,7 +34,10 @@ class Places:
             self._holders.discard(holder)
 
     async def _renew(self) -> None:
-        while await asyncio.sleep(RENEW_SECONDS, self._holders):
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            if not self._holders:
+                return
             try:
                 async with self._database.connection() as connection:
                     await limiter.renew(connection, list(self._holders))
