@@ -156,8 +156,8 @@ async def list_runs(
         created_before=created_before,
     )
     async with resources.database.transaction() as session:
-        found = await run_views.listed(session, wanted, after=page.after(datetime, UUID), limit=page.limit + 1)
-        total = await runs.count(session, wanted)
+        after = page.after(datetime, UUID)
+        found, total = await run_views.listed(session, wanted, after=after, limit=page.limit + 1)
     return page.of([_linked(resources, view) for view in found], total, key=lambda view: (view.created_at, view.id))
 
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, tuple_
+from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.runs import not_found
+from db.runs import count, not_found
 from db.statements import Connection, Statement
 from models.run import AnalysisRun
 from models.run_views import RunView
@@ -31,11 +31,15 @@ async def listed(
     *,
     after: tuple[datetime, UUID] | None,
     limit: int,
-) -> list[RunView]:
-    """Runs, the newest first, after the (created_at, id) of the page before."""
+) -> tuple[list[RunView], int]:
+    """Runs, the newest first, after the (created_at, id) of the page before; and how many there are on all pages, by
+    the same statement."""
     order = (col(AnalysisRun.created_at), col(AnalysisRun.id))
-    query = select(*(getattr(AnalysisRun, name) for name in _shown)).where(*wanted)
+    total = select(func.count()).select_from(AnalysisRun).where(*wanted)
+    query = select(total.scalar_subquery(), *(getattr(AnalysisRun, name) for name in _shown)).where(*wanted)
     if after is not None:
         query = query.where(tuple_(*order) < after)
     query = query.order_by(*(column.desc() for column in order)).limit(limit)
-    return [RunView.model_validate(dict(zip(_shown, row, strict=True))) for row in await session.execute(query)]
+    rows = (await session.execute(query)).all()
+    found = [RunView.model_validate(dict(zip(_shown, row[1:], strict=True))) for row in rows]
+    return found, rows[0][0] if rows else await count(session, wanted)

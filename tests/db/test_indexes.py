@@ -196,7 +196,7 @@ async def large(stack: Servers) -> AsyncIterator[Large]:
         await connection.execute("VACUUM ANALYZE")
         await connection.close()
         async with database.transaction() as session:
-            [view] = await run_views.listed(session, runs.conditions(status="running"), after=None, limit=1)
+            [view], _ = await run_views.listed(session, runs.conditions(status="running"), after=None, limit=1)
             run = await runs.get(session, view.id)
             assert run.project_config_id is not None
             while await windows.pin_chunk(session, run) is not None:

@@ -161,9 +161,11 @@ async def test_a_list_is_newest_first_and_its_pages_meet(database: Database) -> 
         )
         seen: list[UUID] = []
         after: tuple[datetime, UUID] | None = None
-        while page := await run_views.listed(session, [], after=after, limit=2):
-            seen += [run.id for run in page]
-            after = page[-1].created_at, page[-1].id
+        while (page := await run_views.listed(session, [], after=after, limit=2))[0]:
+            seen += [run.id for run in page[0]]
+            assert page[1] == 7
+            after = page[0][-1].created_at, page[0][-1].id
+        assert page == ([], 7)
     assert seen == [*ids[:3:-1], ids[0], *ids[3:0:-1]]
 
 
@@ -176,9 +178,9 @@ async def test_a_list_is_filtered_by_each_of_its_words(database: Database) -> No
     async def found(**filters: Any) -> list[UUID]:
         wanted = runs.conditions(**filters)
         async with database.transaction() as session:
-            listed = [run.id for run in await run_views.listed(session, wanted, after=None, limit=10)]
-            assert await runs.count(session, wanted) == len(listed)
-        return listed
+            listed, total = await run_views.listed(session, wanted, after=None, limit=10)
+            assert total == await runs.count(session, wanted) == len(listed)
+        return [run.id for run in listed]
 
     assert await found() == [third.id, second.id, first.id]
     assert await found(status="failed") == [first.id]
