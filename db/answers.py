@@ -187,10 +187,11 @@ class Opened:
     stored: Stored | None
 
 
+# FOR SHARE waits for who is just changing the run, and reads what came of it: no batch of a cancelled run begins.
 _open_attempt = Statement(
     f"""
     WITH held AS (
-        SELECT id, status, paused_reason FROM analysis_runs WHERE id = :run FOR KEY SHARE
+        SELECT id, status, paused_reason FROM analysis_runs WHERE id = :run FOR SHARE
     ), opened AS (
         UPDATE analysis_batches AS batch SET
             status = CASE WHEN held.status IN ('running', 'paused') THEN 'running' ELSE batch.status END,

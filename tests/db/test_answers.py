@@ -204,6 +204,25 @@ async def test_an_attempt_and_a_cancel_of_one_moment_do_not_block_each_other(dat
     assert (run.status, run.cache_hits, (await batch_of(database, run_id)).status) == ("cancelled", 1, "waiting")
 
 
+async def test_a_batch_of_a_run_that_is_being_cancelled_does_not_begin(database: Database, dsn: str) -> None:
+    run_id = await new_run(database)
+    watcher = await asyncpg.connect(dsn)
+
+    async def attempt() -> answers.Opened:
+        async with database.connection() as connection:
+            return await answers.open_attempt(connection, run_id, 1, "name")
+
+    async with runs.locked(database, run_id) as held:
+        await lifecycle.cancel(held)
+        await held.session.flush()
+        opening = asyncio.create_task(attempt())
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        await until(lambda: watcher.fetchval(query))
+    assert (await opening).status == "cancelled"
+    await watcher.close()
+    assert (await batch_of(database, run_id)).status == "waiting"
+
+
 async def keep(database: Database, run_id: UUID, raw: str = "{}") -> None:
     spent = Spent(new_id(), 1, "stand-in", "answered", None, USED, fingerprint="name", raw_answer=raw)
     async with database.connection() as connection:
