@@ -36,7 +36,8 @@ class CommandsOnDemand(TyperGroup):
         """The command that is called, ready to run."""
         name, *rest = args
         if name not in self.places:
-            self.commands = dict.fromkeys(self.places, TyperCommand("one of those that a wrong name may have meant"))
+            # Among these it looks for what may have been meant.
+            self.commands = {known: TyperCommand(known) for known in self.places}
             return super().resolve_command(ctx, list(args))  # type: ignore[return-value]  # as above
         return name, _loaded(name, self.places[name]), rest
 
