@@ -166,7 +166,7 @@ class AskModel:
     threshold: int
 
     def scores(self, sentences: Sequence[str]) -> list[int]:
-        """How much each sentence sounds like an ask. Many at once take a tenth of the time of as many calls."""
+        """How much each sentence sounds like an ask. One call for many is much cheaper than a call for each."""
         rows, buckets = _features(sentences)
         return [self.bias + int(score) for score in np.bincount(rows, self.weights[buckets], len(sentences))]
 

@@ -40,7 +40,6 @@ async def _measure(number: int, load: Load, goal: float, quick: bool, repeats: i
         measured=f"{over:.2f} × the ideal of {load.ideal_seconds:g} s; {asking:.2f} × from first call to last save",
         goal=f"≤ {goal:.2f} ×",
         met=over <= goal,
-        ratios={"over the ideal": over},
         figures={
             "model_calls_a_second": round(answered),
             "model_calls_a_second_needed": load.concurrency / load.latency,

@@ -108,7 +108,6 @@ async def measure(*, quick: bool = False) -> Row:
         ),
         goal=f"≤ {COPIES:.0f} × COPY; ≥ {PACE:,} messages/s; linear (≤ {LINEAR} ×); memory ≤ {MEMORY} ×",
         met=copies <= COPIES and pace >= PACE and growth <= LINEAR and memory <= MEMORY,
-        ratios={"over COPY": copies, "growth": growth, "memory": memory},
         figures={"small": small.figures(), "large": large.figures()},
     )
 

@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from bench.held import HELD, TRIES, Ratios, best, lost
 
-HELD_NOW = {"row 2: over the ideal": 1.5}
+HELD_NOW = {"row 10: over COPY": 1.5}
 
 
-def test_a_loss_of_over_a_third_is_named_with_both_figures() -> None:
-    assert lost(HELD_NOW, {"row 2: over the ideal": 1.94}) == []
-    assert lost(HELD_NOW, {"row 2: over the ideal": 1.96}) == ["row 2: over the ideal: 1.96, held is 1.50"]
+def test_a_loss_of_over_thirty_per_cent_is_named_with_both_figures() -> None:
+    assert lost(HELD_NOW, {"row 10: over COPY": 1.94}) == []
+    assert lost(HELD_NOW, {"row 10: over COPY": 1.96}) == ["row 10: over COPY: 1.96, held is 1.50"]
 
 
 def test_what_nothing_is_held_of_is_a_loss_that_says_what_to_do() -> None:
@@ -19,9 +19,9 @@ def test_what_nothing_is_held_of_is_a_loss_that_says_what_to_do() -> None:
 
 
 async def test_a_slow_moment_is_measured_again_and_a_slow_change_no_more_than_thrice() -> None:
-    assert await best(HELD_NOW, _giving(9.0, 1.4, 1.0)) == {"row 2: over the ideal": 1.4}
+    assert await best(HELD_NOW, _giving(9.0, 1.4, 1.0)) == {"row 10: over COPY": 1.4}
     slow = [5.0, 4.0, 3.0, 1.0]
-    assert await best(HELD_NOW, _giving(*slow)) == {"row 2: over the ideal": min(slow[:TRIES])}
+    assert await best(HELD_NOW, _giving(*slow)) == {"row 10: over COPY": min(slow[:TRIES])}
 
 
 def test_something_is_held() -> None:
@@ -32,6 +32,6 @@ def _giving(*ratios: float) -> Callable[[], Awaitable[Ratios]]:
     waiting: Iterator[float] = iter(ratios)
 
     async def measure() -> Ratios:
-        return {"row 2: over the ideal": next(waiting)}
+        return {"row 10: over COPY": next(waiting)}
 
     return measure
