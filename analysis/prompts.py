@@ -162,12 +162,13 @@ def render(
     time_gap_seconds: float = 600,
     max_proposals: int | None = None,
     version: str = PROMPT_VERSION,
+    fence: str | None = None,
 ) -> RenderedPrompt:
     """The prompt for one batch. An empty line parts conversations, and messages of one that are over
-    `time_gap_seconds` apart."""
+    `time_gap_seconds` apart. `fence` is given only where nobody is asked: a model is shown one that nobody can know."""
     talks = _talks(messages, version)
     refs = _numbered(talks)
-    nonce = secrets.token_hex(8)
+    nonce = fence or secrets.token_hex(8)
     lines = [
         *_heading(messages),
         *(_project_lines(project) if project else ()),

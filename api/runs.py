@@ -1,5 +1,6 @@
 """Analysis runs."""
 
+import asyncio
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
@@ -7,11 +8,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response, status
 
-from analysis.batches import Planner
 from analysis.costs import cost_of, price_known
-from analysis.estimates import Work, estimate, frame_tokens
 from analysis.prefilter import rules_for
-from analysis.prompts import DEFAULT_SYSTEM_PROMPT, ProjectBrief
+from analysis.prompts import DEFAULT_SYSTEM_PROMPT
+from analysis.tokenizers import counter_for
+from api import previews
 from api.auth import Reader, Runner
 from api.dependencies import Api, Resources
 from api.idempotency import IdempotentRoute
@@ -101,20 +102,16 @@ async def preview_run(body: RunCreate, actor: Runner, resources: Api) -> RunPrev
     run = _new_run(resources, body, found, actor.name)
     project = found.project
     rules = rules_for(body.options.prefilter, project.keywords if project else [])
-    planner = Planner(max_batch_size=body.options.max_batch_size)
     async with resources.database.transaction() as session:
         other = await runs.find_overlap(session, run)
         if other is not None:
             raise await runs.overlap(session, run)
-        past = await batches.past_usage(session, found.provider.type, found.agent.model_name)
         seen = await windows.preview(session, run, rules)
-        planned = 0
-        async for stretch in windows.preview_stretches(session, run, rules, seen.unlikely):
-            planned += sum(1 for _ in planner.plan(stretch))
-        planned += sum(1 for _ in planner.finish())
-    snapshot = run.config_snapshot
-    frame = frame_tokens(snapshot["agent"]["system_prompt"], ProjectBrief.of(snapshot))
-    estimated = estimate(Work(planned, seen.kept, seen.characters), frame, past)
+        plan = await previews.plan(session, run, rules, seen)
+        past = await batches.past_usage(session, found.provider.type, found.agent.model_name)
+    count = await counter_for(found.provider.type, found.agent.model_name)
+    # Counting is work for a processor, and other requests go on meanwhile.
+    estimated = await asyncio.to_thread(previews.estimated, run, plan, past, count)
     cost = cost_of(
         found.provider.type,
         found.agent.model_name,
@@ -130,7 +127,7 @@ async def preview_run(body: RunCreate, actor: Runner, resources: Api) -> RunPrev
             reason: [FilteredSample.model_validate(one, from_attributes=True) for one in some]
             for reason, some in seen.samples.items()
         },
-        batches=planned,
+        batches=plan.work.batches,
         estimated_input_tokens=estimated.input_tokens,
         estimated_cost_usd=cost,
     )

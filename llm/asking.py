@@ -19,8 +19,9 @@ from pydantic_ai.output import OutputSpec
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import UsageLimits
 
-from analysis.costs import Price, cost_of, estimate_tokens, price_known
+from analysis.costs import Price, cost_of, price_known
 from analysis.proposals import AnswerInvalidError
+from analysis.tokenizers import Counter, counter_for
 from errors import ModelFailure
 from llm.errors import CUT_OFF, as_failure
 from llm.providers import ProviderConnection, model_of, output_mode
@@ -52,9 +53,9 @@ class Form:
     schema: Mapping[str, object]
 
     @cached_property
-    def tokens(self) -> int:
-        """The schema is a part of every request, in whichever output mode."""
-        return estimate_tokens(json.dumps(self.schema))
+    def text(self) -> str:
+        """The schema, which is a part of every request, in whichever output mode."""
+        return json.dumps(self.schema)
 
 
 @dataclass(frozen=True)
@@ -129,10 +130,11 @@ async def ask(call: ModelCall[T], *, before_request: BeforeRequest | None = None
         record.cost_usd = None
     asked = _Asked(call, record)
     model = await model_of(call.connection, call.model_name)
+    count = await counter_for(call.connection.type, call.model_name)
     try:
         await _agent(call.form, output_mode(call.connection, model)).run(
             call.user,
-            model=_CountedModel(model, asked, before_request),
+            model=_CountedModel(model, asked, count, before_request),
             instructions=call.system,
             deps=asked,
             model_settings=_settings(call),
@@ -199,12 +201,16 @@ def _settings(call: ModelCall[Any]) -> ModelSettings:
 class _CountedModel(WrapperModel):
     """Waits before each request, bounds its time, translates its errors and counts what came of it."""
 
-    def __init__(self, wrapped: Model, asked: _Asked[Any], before_request: BeforeRequest | None) -> None:
+    def __init__(
+        self, wrapped: Model, asked: _Asked[Any], count: Counter, before_request: BeforeRequest | None
+    ) -> None:
         super().__init__(wrapped)
         self._asked = asked
         self._before_request = before_request
+        self._tokens = count
         call = asked.call
-        self._input_estimate = call.form.tokens + _system_tokens(call.system) + estimate_tokens(call.user)
+        same = _counted_once(count, call.form.text) + _counted_once(count, call.system)
+        self._input_estimate = same + count(call.user)
 
     def prepare_messages(
         self, messages: list[ModelMessage], model_request_parameters: ModelRequestParameters | None = None
@@ -258,7 +264,7 @@ class _CountedModel(WrapperModel):
         raw = _raw(response)
         # Every request has input: none means that the server doesn't count, and a budget needs some figure.
         input_tokens = usage.input_tokens or self._input_estimate
-        output_tokens = usage.output_tokens or estimate_tokens(raw)
+        output_tokens = usage.output_tokens or self._tokens(raw)
         record.input_tokens += input_tokens
         record.output_tokens += output_tokens
         record.model = call.model_name
@@ -272,13 +278,13 @@ class _CountedModel(WrapperModel):
             own_price=call.price,
         )
         record.cost_usd = None if cost is None or record.cost_usd is None else record.cost_usd + cost
-        self._input_estimate += estimate_tokens(raw) + _RE_ASK_TOKENS
+        self._input_estimate += self._tokens(raw) + _RE_ASK_TOKENS
 
 
 @lru_cache(maxsize=64)
-def _system_tokens(prompt: str) -> int:
-    """Counted once for all the batches of a run."""
-    return estimate_tokens(prompt)
+def _counted_once(count: Counter, text: str) -> int:
+    """For what all the batches of a run share."""
+    return count(text)
 
 
 def _raw(response: ModelResponse) -> str:

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.estimates import Estimate, Past, Work, estimate, frame_tokens
+from analysis.costs import estimate_tokens
+from analysis.estimates import Counted, Estimate, EvenSample, Past, Work, counted, estimate, frame_tokens
 from analysis.prompts import DEFAULT_SYSTEM_PROMPT, ProjectBrief
+from tests.support.chat import message
 
 WORK = Work(batches=10, messages=400, characters=32_000)
 FRAME = 1000
@@ -38,5 +40,34 @@ def test_no_work_uses_nothing() -> None:
 
 def test_a_project_is_a_part_of_each_request() -> None:
     brief = ProjectBrief(name="Shop", description="Where our customers buy tea. " * 20)
-    alone, more = frame_tokens(DEFAULT_SYSTEM_PROMPT, None), frame_tokens(DEFAULT_SYSTEM_PROMPT, brief)
+    alone, more = (frame_tokens(DEFAULT_SYSTEM_PROMPT, project, estimate_tokens) for project in (None, brief))
     assert 800 < alone < more < alone + 300
+
+
+def test_what_a_part_counts_is_what_all_of_it_counts() -> None:
+    part = Counted(Work(1, 40, 3_200), tokens=1_500)
+    assert estimate(WORK, FRAME, None, part).input_tokens == 10 * 1_500 + 10 * FRAME
+
+
+def test_a_part_that_counts_and_a_past_are_not_corrected_twice() -> None:
+    part = Counted(Work(1, 40, 3_200), tokens=1_500)
+    past = Past(WORK, input_tokens=10 * 1_500 + 10 * FRAME, output_tokens=100)
+    assert estimate(WORK, FRAME, past, part).input_tokens == past.input_tokens
+
+
+def test_a_part_without_messages_says_nothing() -> None:
+    assert estimate(WORK, FRAME, None, Counted(Work(0, 0, 0), 0)) == estimate(WORK, FRAME, None)
+
+
+def test_counted_are_the_lines_of_messages_as_they_are_shown() -> None:
+    said = message("Could you send the report by Friday?", author="alice")
+    found = counted([[said], [said, said]], lambda shown: shown.count("alice"))
+    assert found == Counted(Work(2, 3, 3 * len(said.text)), 3)
+
+
+@pytest.mark.parametrize(("come", "taken"), [(0, []), (6, [0, 1, 2, 3, 4, 5]), (7, [0, 2, 4, 6]), (13, [0, 4, 8, 12])])
+def test_a_sample_is_even_over_all_that_comes(come: int, taken: list[int]) -> None:
+    sample = EvenSample[int](3)
+    for number in range(come):
+        sample.add(number)
+    assert (sample.seen, list(sample)) == (come, taken)

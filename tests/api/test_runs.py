@@ -1,12 +1,16 @@
 """Runs over HTTP: what is taken, what is refused, and that a refusal changes nothing."""
 
 import asyncio
+import base64
+import random
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from analysis.estimates import CHARACTERS_PER_TOKEN, frame_tokens
 from analysis.prompts import PROMPT_VERSION
+from analysis.tokenizers import counter_for
 from db.defaults import ensure_offline_assignment
 from db.engine import Database
 from tests.support.api import ServedApi
@@ -77,20 +81,22 @@ async def test_unknown_parts_are_400(api: ServedApi, assignment: str) -> None:
     assert (await _refused(api, unknown_project, 400))["code"] == "unknown_project"
 
 
-async def test_a_budget_on_a_model_without_a_price_is_refused(api: ServedApi, database: Database) -> None:
+async def _assignment(api: ServedApi, provider: dict[str, str], model_name: str) -> str:
+    """The id of an assignment whose agent asks that model."""
     post, base = api.http.post, f"{api.url}/api/v1"
-    provider = (await post(f"{base}/providers", json={"name": "O", "type": "ollama", "base_url": api.url})).json()
-    agent = (
-        await post(
-            f"{base}/agents",
-            json={"name": "A", "provider_id": provider["id"], "model_name": "homemade", "system_prompt": "x"},
-        )
-    ).json()
+    made = (await post(f"{base}/providers", json={"name": "P", **provider})).json()
+    agent = {"name": "A", "provider_id": made["id"], "model_name": model_name, "system_prompt": "x"}
+    agent_id = (await post(f"{base}/agents", json=agent)).json()["id"]
     task = (await post(f"{base}/task-configs", json={"name": "T"})).json()
-    made = (await post(f"{base}/agents/{agent['id']}/tasks", json={"task_id": task["id"]})).json()
-    problem = await _refused(api, _body(made["id"], options={"budget_usd": "1.50"}), 422)
+    assigned = (await post(f"{base}/agents/{agent_id}/tasks", json={"task_id": task["id"]})).json()
+    return str(assigned["id"])
+
+
+async def test_a_budget_on_a_model_without_a_price_is_refused(api: ServedApi) -> None:
+    homemade = await _assignment(api, {"type": "ollama", "base_url": api.url}, "homemade")
+    problem = await _refused(api, _body(homemade, options={"budget_usd": "1.50"}), 422)
     assert problem["code"] == "price_unknown"
-    run = await _create(api, _body(made["id"]))
+    run = await _create(api, _body(homemade))
     assert run["cost_estimate"] is None
 
 
@@ -111,20 +117,25 @@ async def test_windows_that_touch_do_not_overlap(api: ServedApi, assignment: str
     await _create(api, {**_body(assignment), **after})
 
 
-async def test_a_preview_says_what_a_run_would_see_and_stores_nothing(api: ServedApi, assignment: str) -> None:
-    texts = ["haha that was a good one", "🎉🎉", "ok", "API down!", "please review the new docs, @ada"]
+async def _say(api: ServedApi, *texts: str) -> None:
+    """Ada says that, a minute apart."""
     messages = [
         {
             "source": "s",
             "channel": "c",
             "external_id": str(number),
             "author": "ada",
-            "sent_at": f"2025-10-09T10:0{number}:00Z",
+            "sent_at": f"2025-10-09T10:{number:02}:00Z",
             "content": text,
         }
         for number, text in enumerate(texts)
     ]
-    await api.http.post(f"{api.url}/api/v1/messages", json={"messages": messages})
+    reply = await api.http.post(f"{api.url}/api/v1/messages", json={"messages": messages})
+    assert reply.status_code < 300, reply.text
+
+
+async def test_a_preview_says_what_a_run_would_see_and_stores_nothing(api: ServedApi, assignment: str) -> None:
+    await _say(api, "haha that was a good one", "🎉🎉", "ok", "API down!", "please review the new docs, @ada")
     reply = await api.http.post(f"{api.url}/api/v1/analysis/runs/preview", json=_body(assignment))
     assert reply.status_code == 200, reply.text
     seen = reply.json()
@@ -140,6 +151,18 @@ async def test_a_preview_says_what_a_run_would_see_and_stores_nothing(api: Serve
     assert seen["estimated_input_tokens"] > 0
     assert seen["estimated_cost_usd"] == "0"
     assert (await api.http.get(f"{api.url}/api/v1/analysis/runs")).json()["total"] == 0
+
+
+async def test_a_preview_counts_with_the_tokenizer_of_a_model_that_has_a_public_one(api: ServedApi) -> None:
+    """Base64 has three times the tokens that are estimated of as many characters."""
+    noise = base64.b64encode(random.Random(1).randbytes(3000)).decode()
+    await _say(api, f"please decode this for the release: {noise}")
+    known = await _assignment(api, {"type": "openai", "api_key": "sk-none"}, "gpt-4o-mini")
+    reply = await api.http.post(f"{api.url}/api/v1/analysis/runs/preview", json=_body(known))
+    count = await counter_for("openai", "gpt-4o-mini")
+    frame = frame_tokens("x", None, count)
+    assert reply.json()["estimated_input_tokens"] - frame == pytest.approx(count(noise), rel=0.05)
+    assert count(noise) > 2.5 * len(noise) / CHARACTERS_PER_TOKEN
 
 
 async def test_lists_are_paged_newest_first_and_filtered(api: ServedApi, assignment: str) -> None:

@@ -1,6 +1,7 @@
 """One question to a model over a real connection: what comes back, what it costs, and what goes wrong how."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import get_args
@@ -10,6 +11,8 @@ from pydantic_ai.models import override_allow_model_requests
 
 from analysis.costs import Price
 from analysis.prompts import render
+from analysis.proposals import answer_schema
+from analysis.tokenizers import counter_for
 from errors import FailureKind, ModelFailure
 from llm.asking import CallRecord
 from llm.extraction import ExtractionCall, extract
@@ -261,6 +264,24 @@ async def test_a_server_that_does_not_count_is_counted_by_estimate(model: ModelS
 
     assert record.input_tokens > 100
     assert record.output_tokens > 20
+
+
+async def test_a_model_whose_tokenizer_is_known_is_counted_by_that(model: ModelServer) -> None:
+    model.script(Rule("no_usage"))
+    call, record = call_to(model, model_name="gpt-4o-mini"), CallRecord()
+    asked: list[int] = []
+
+    async def before(tokens: int) -> None:
+        asked.append(tokens)
+
+    await extract(call, before_request=before, record=record)
+
+    count = await counter_for("openai", "gpt-4o-mini")
+    shown = count(json.dumps(answer_schema())) + count(call.prompt.system) + count(call.prompt.user)
+    assert asked == [shown]
+    assert record.input_tokens == shown
+    assert record.raw_answer is not None
+    assert record.output_tokens == count(record.raw_answer)
 
 
 @pytest.mark.parametrize(("model_name", "known"), [("stand-in", False), ("gpt-4o-mini", True)])
