@@ -24,8 +24,9 @@ _ENCODINGS = (
     ("gpt-3.5", _CL100K),
     ("gpt-35", _CL100K),
 )
-"""By how a model's name begins, the first that fits; source: OpenAI's `tiktoken/model.py`. What encodes gpt-oss differs in
-special tokens only, `gpt-35` is Azure's spelling."""
+"""By how a model's name begins, the first that fits; source: OpenAI's `tiktoken/model.py`.
+
+What encodes gpt-oss differs in special tokens only; `gpt-35` is Azure's spelling."""
 _SPEAK_OF_OPENAI: tuple[ProviderType, ...] = ("openai", "azure", "groq")
 """Providers at which such a name means that model. An Ollama may serve anything under any name."""
 
