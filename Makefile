@@ -17,8 +17,9 @@ demo: $(READY)
 dev: $(READY)
 	$(BIN)/gleaner dev
 
+# What is compiled is kept, whatever the machine's habit: the tests start some hundred processes.
 test: $(READY)
-	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 # Faults at random moments of a seed: processes killed, frozen and restarted, connections cut and delayed.
 N ?= 50
@@ -43,7 +44,7 @@ REPEATS ?= 5
 bench: $(READY) $(PEERS) bench/.cache/looked-for-nats
 	$(BIN)/python -m bench --repeats $(REPEATS) $(if $(QUICK),--quick) $(if $(ROWS),--only $(ROWS))
 
-# Whether a change made it slower by over 30 % in any ratio of bench/held.json: part of .ci/run, a minute long.
+# Whether a change made it dearer by over 30 % in any ratio of bench/held.json: part of .ci/run, a minute long.
 held: $(READY)
 	$(BIN)/python -m bench.held
 

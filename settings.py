@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     history_limit: int | None = Field(None, ge=50)
     """Workflow history events after which a run continues as new; without it the Temporal server decides."""
 
+    group_from: int = Field(50, ge=0)
+    """From how many batches on a run gives a worker several at a time; 0 is never."""
+
     embeddings: Literal["local", "off"] = "local"
     """Whether workers measure what titles mean, to find duplicates, which takes each of them 200 MB; without it they
     compare words."""

@@ -100,6 +100,7 @@ def build_workers(client: Client, resources: Resources) -> list[Worker]:
                 task_queue=MODEL_QUEUE,
                 activities=[
                     extraction.extract_proposals,
+                    extraction.extract_group,
                     extraction.probe_provider,
                     ValidationActivities(resources).validate_provider,
                 ],

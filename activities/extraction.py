@@ -50,6 +50,12 @@ class ExtractionActivities:
         """See `contract.Extracted`; where another attempt may help, a retryable error."""
         return await _outliving_the_server(self._attempt_and_save(ref))
 
+    @activity.defn(name="extract_group")
+    @step
+    async def extract_group(self, group: contract.BatchGroup) -> contract.GroupExtracted:
+        """One batch after another, as far as nothing stands in the way: see `contract.GroupExtracted`."""
+        return await _outliving_the_server(self._one_by_one(group))
+
     @activity.defn(name="probe_provider")
     @step
     async def probe_provider(self, ref: contract.RunRef) -> contract.Probed:
@@ -74,18 +80,51 @@ class ExtractionActivities:
         return [None] * len(spent)
 
     async def _attempt_and_save(self, ref: contract.BatchRef) -> contract.Extracted:
-        """One attempt, and its answer saved at once. What goes wrong with that is left to the step that saves alone and
-        is tried again until it is done: the answer is paid for and stored."""
+        """One attempt, and its answer saved at once."""
         extracted, answered = await self._attempt(ref)
         if extracted.outcome == "answered":
-            try:
-                answered = answered or await stored(self._database, ref)
-                if answered.wants_verdicts and answered.drafts:
-                    answered = replace(answered, judged=await self._judging.judged(ref, answered))
-                extracted.settled = await self._saver.save(ref, answered)
-            except Exception as error:
-                _log.warning("An answer waits to be saved", batch_no=ref.batch_no, error=type(error).__name__)
+            extracted.settled = await self._save(ref, answered)
         return extracted
+
+    async def _one_by_one(self, group: contract.BatchGroup) -> contract.GroupExtracted:
+        """The answer to one is saved while the next is asked about."""
+        came = contract.GroupExtracted(left=list(group.batch_nos))
+
+        async def save(ref: contract.BatchRef, answered: Answered | None) -> None:
+            settled = await self._save(ref, answered)
+            if settled is not None:
+                came.left.remove(ref.batch_no)
+                came.settled = settled
+
+        async with asyncio.TaskGroup() as saving:
+            for batch_no in group.batch_nos:
+                if _is_to_end() or (came.settled is not None and came.settled.concurrency < group.concurrency):
+                    break
+                ref = contract.BatchRef(run_id=group.run_id, batch_no=batch_no)
+                try:
+                    extracted, answered = await self._attempt(ref)
+                except Exception as error:
+                    came.at = batch_no
+                    if isinstance(error, ApplicationError) and error.non_retryable:
+                        came.failure = str(error)
+                    break
+                if extracted.outcome != "answered":
+                    came.at, came.stopped = batch_no, extracted
+                    break
+                saving.create_task(save(ref, answered))
+        return came
+
+    async def _save(self, ref: contract.BatchRef, answered: Answered | None) -> contract.BatchSettled | None:
+        """Save the answer that an attempt has in hand, or the stored one. What goes wrong with that is left to the step
+        that saves alone and is tried again until it is done: the answer is paid for and stored."""
+        try:
+            answered = answered or await stored(self._database, ref)
+            if answered.wants_verdicts and answered.drafts:
+                answered = replace(answered, judged=await self._judging.judged(ref, answered))
+            return await self._saver.save(ref, answered)
+        except Exception as error:
+            _log.warning("An answer waits to be saved", batch_no=ref.batch_no, error=type(error).__name__)
+            return None
 
     async def _attempt(
         self, ref: contract.BatchRef, *, probing: bool = False
@@ -224,6 +263,11 @@ def _budget_spent(message: str) -> contract.Extracted:
 
 def _tell_failed(ref: contract.BatchRef, failure: ModelFailure) -> None:
     _log.warning("The model call failed", run_id=str(ref.run_id), batch_no=ref.batch_no, kind=failure.kind)
+
+
+def _is_to_end() -> bool:
+    """Whether what is under way is to be the last: the attempt is lost or its worker stops."""
+    return activity.is_cancelled() or activity.is_worker_shutdown()
 
 
 def _given_up_by_server() -> bool:

@@ -186,6 +186,7 @@ def _settled(run: AnalysisRun, proposals: int | None) -> contract.BatchSettled:
         proposals=proposals or 0,
         proposals_pending=run.proposals_pending,
         batches_failed=run.batches_failed,
+        concurrency=runs.concurrency(run),
     )
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from bench.alone import run_alone
 from bench.api_process import api_process, free_ports, process
+from bench.cpu import cpu_seconds
+from bench.meters import child_of_ours
 from bench.rows import Row
 from bench.stage import stage
 from db import keys
@@ -37,15 +39,19 @@ QUICK = Size(seconds=1.0, rounds=2)
 class Target:
     port: int
     headers: dict[str, str]
+    pids: tuple[int, ...]
+    """Of those that work on its requests, PostgreSQL among them."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Requests a second of Gleaner and of the bare application in each round, and how busy the client was."""
+    """Requests a second of Gleaner and of the bare application in each round, how busy the client was, and how much
+    processor time a request of Gleaner took over a bare one's."""
 
     ours: list[float]
     bare: list[float]
     client_busy: float
+    cpu: float
 
     @property
     def share(self) -> float:
@@ -57,6 +63,7 @@ class Pair:
             "bare_requests_a_second": [round(one) for one in self.bare],
             "share": round(self.share, 3),
             "client_busy_at_most": round(self.client_busy, 2),
+            "cpu_over_bare": round(self.cpu, 3),
         }
 
 
@@ -70,7 +77,7 @@ async def measure(*, quick: bool = False) -> Row:
         measured=f"{one.share:.2f} and {many.share:.2f} ×",
         goal=f"≥ {SHARE} ×",
         met=min(one.share, many.share) >= SHARE,
-        ratios={"bare requests over one run's": 1 / one.share, "bare requests over a list's": 1 / many.share},
+        ratios={"CPU of one run's request over a bare one's": one.cpu, "CPU of a list's over a bare one's": many.cpu},
         figures={"get_run": one.figures(), "list_runs": many.figures(), "connections": CONNECTIONS},
     )
 
@@ -86,7 +93,11 @@ async def _play(played: Scene, size: Size) -> tuple[Pair, Pair]:
         assert bare.stdout is not None
         await bare.stdout.readline()
         client = await stack.enter_async_context(process("-m", "bench.http_load", str(CONNECTIONS)))
-        targets = (Target(port, {"authorization": f"Bearer {key}"}), Target(bare_port, {}))
+        postgres = child_of_ours("postgres", "cluster_name=")
+        targets = (
+            Target(port, {"authorization": f"Bearer {key}"}, (child_of_ours("cli.py", "serve"), postgres)),
+            Target(bare_port, {}, (bare.pid, postgres)),
+        )
         paths = (f"/api/v1/analysis/runs/{run_id}", "/api/v1/analysis/runs?limit=50")
         one, many = [await _pair(client, targets, path, size) for path in paths]
     return one, many
@@ -104,13 +115,17 @@ async def _filled(played: Scene) -> tuple[str, str]:
 
 async def _pair(client: asyncio.subprocess.Process, targets: tuple[Target, Target], path: str, size: Size) -> Pair:
     found: tuple[list[float], list[float]] = ([], [])
+    costs: tuple[list[float], list[float]] = ([], [])
     busy = []
     for _ in range(size.rounds):
-        for target, paces in zip(targets, found, strict=True):
+        for target, paces, cost in zip(targets, found, costs, strict=True):
+            used = cpu_seconds(*target.pids)
             said = await _asked(client, target, path, size.seconds)
+            cost.append((cpu_seconds(*target.pids) - used) / said["requests"])
             paces.append(said["requests"] / said["seconds"])
             busy.append(said["busy"])
-    return Pair(*found, client_busy=max(busy))
+    ours, bare = map(statistics.median, costs)
+    return Pair(*found, client_busy=max(busy), cpu=ours / bare)
 
 
 async def _asked(client: asyncio.subprocess.Process, target: Target, path: str, seconds: float) -> dict[str, Any]:

@@ -121,6 +121,11 @@ async def holding_all(
         await one.tell()
 
 
+def concurrency(run: AnalysisRun) -> int:
+    """How many model calls the run may have under way."""
+    return int(run.options.get("concurrency", 8))
+
+
 async def get(session: AsyncSession, run_id: UUID) -> AnalysisRun:
     """The run as it is now; 404 `run_not_found`."""
     run = await session.get(AnalysisRun, run_id)

@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
 T = TypeVar("T")
 
 _LONGEST_PROBE_INTERVAL = timedelta(minutes=15)
+_LARGEST_GROUP = 8
 
 
 @workflow.defn(name=contract.WORKFLOW_TYPE)
@@ -35,6 +36,8 @@ class AnalysisRun:
         self._next_probe: datetime | None = None
         self._waiting: deque[int] = deque()
         self._in_flight: dict[int, asyncio.Task[None]] = {}
+        self._calls = 0
+        self._alone: set[int] = set()
         self._step_under_way = False
         self._out_of_step = False
         self._hopeless: contract.ErrorInfo | None = None
@@ -131,7 +134,7 @@ class AnalysisRun:
         while True:
             await workflow.wait_condition(lambda: self._may_dispatch() or not self._in_flight)
             while self._may_dispatch():
-                self._dispatch(self._waiting.popleft())
+                self._dispatch(self._next_group())
             if self._in_flight:
                 continue
             self._heed_cancel()
@@ -158,7 +161,7 @@ class AnalysisRun:
     def _may_dispatch(self) -> bool:
         return (
             bool(self._waiting)
-            and len(self._in_flight) < self._state.concurrency
+            and self._calls < self._state.concurrency
             and not self._held()
             and not self._out_of_step
             and self._hopeless is None
@@ -166,22 +169,69 @@ class AnalysisRun:
             and not self._history_is_long()
         )
 
-    def _dispatch(self, batch_no: int) -> None:
-        self._in_flight[batch_no] = asyncio.create_task(self._settle(batch_no))
+    def _next_group(self) -> list[int]:
+        """What one activity gets: a batch, or several of a large run, the fewer the nearer to its end."""
+        most = 1
+        if self._state.group_from is not None and self._total >= self._state.group_from:
+            most = min(_LARGEST_GROUP, len(self._waiting) // self._state.concurrency)
+        group = [self._waiting.popleft()]
+        while len(group) < most and self._alone.isdisjoint((group[0], self._waiting[0])):
+            group.append(self._waiting.popleft())
+        return group
 
-    async def _settle(self, batch_no: int) -> None:
-        """One batch from the question to the saved proposals, or to its recorded failure."""
+    def _dispatch(self, group: list[int]) -> None:
+        self._calls += 1
+        self._in_flight |= dict.fromkeys(group, asyncio.create_task(self._settle(group)))
+
+    async def _settle(self, group: list[int]) -> None:
+        """Batches from the question to the saved proposals, or to their recorded failure."""
         try:
-            await self._ask_and_save(contract.BatchRef(run_id=self._run.run_id, batch_no=batch_no))
+            if len(group) == 1:
+                await self._ask_and_save(self._batch(group[0]))
+            else:
+                await self._ask_one_by_one(group)
         except BaseException as error:
             if not is_cancelled_exception(error):
                 self._crash = error
         finally:
-            del self._in_flight[batch_no]
+            self._calls -= 1
+            self._let_go(group)
 
-    async def _ask_and_save(self, batch: contract.BatchRef) -> None:
+    def _let_go(self, batch_nos: list[int]) -> None:
+        """The running task has no more to do with these; those that wait again may be another's by now."""
+        mine = asyncio.current_task()
+        for batch_no in batch_nos:
+            if self._in_flight.get(batch_no) is mine:
+                del self._in_flight[batch_no]
+
+    async def _ask_one_by_one(self, group: list[int]) -> None:
+        """What goes through is settled; what stood in the way of one is seen to here, and the others wait again."""
+        asked = contract.BatchGroup(run_id=self._run.run_id, batch_nos=group, concurrency=self._state.concurrency)
         try:
-            extracted = await steps.extract_proposals(batch, self._total)
+            came = await steps.extract_group(asked, self._total)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            came = contract.GroupExtracted(left=group, at=group[0])
+        if came.settled is not None:
+            self._note(came.settled)
+        seen_to = came.at if came.stopped is not None or came.failure is not None else None
+        if seen_to is None and came.at is not None:
+            self._alone.add(came.at)
+        waiting = [batch_no for batch_no in came.left if batch_no != seen_to]
+        self._waiting.extendleft(reversed(waiting))
+        self._let_go([batch_no for batch_no in group if batch_no != seen_to])
+        if seen_to is None:
+            return
+        if came.stopped is not None:
+            await self._ask_and_save(self._batch(seen_to), came.stopped)
+        else:
+            await self._fail(self._batch(seen_to), came.failure or "")
+
+    async def _ask_and_save(self, batch: contract.BatchRef, came: contract.Extracted | None = None) -> None:
+        """`came` is what came of asking, where that was done."""
+        try:
+            extracted = came or await steps.extract_proposals(batch, self._total)
             if extracted.outcome == "too_long":
                 self._replace(await steps.split_batch(batch, self._total))
                 return
@@ -189,14 +239,22 @@ class AnalysisRun:
                 self._put_back(batch.batch_no, extracted)
                 return
             # Saved with the answer, which costs no second activity. What stood in the way of that is waited out here.
-            settled = extracted.settled or await steps.save_proposals(batch, self._total)
+            self._note(extracted.settled or await steps.save_proposals(batch, self._total))
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            failure = contract.BatchFailure(run_id=batch.run_id, batch_no=batch.batch_no, error=describe(error).message)
-            settled = await steps.fail_batch(failure, self._total)
+            await self._fail(batch, describe(error).message)
+
+    async def _fail(self, batch: contract.BatchRef, why: str) -> None:
+        failure = contract.BatchFailure(run_id=batch.run_id, batch_no=batch.batch_no, error=why)
+        self._note(await steps.fail_batch(failure, self._total))
+
+    def _note(self, settled: contract.BatchSettled) -> None:
         self._state.proposals_pending = settled.proposals_pending
         self._state.batches_failed = settled.batches_failed
+
+    def _batch(self, batch_no: int) -> contract.BatchRef:
+        return contract.BatchRef(run_id=self._run.run_id, batch_no=batch_no)
 
     def _replace(self, split: contract.BatchSplit) -> None:
         """Wait with the parts of a batch that was too long, without the per cent falling for it."""
@@ -273,7 +331,7 @@ class AnalysisRun:
             self._take(await steps.read_state(self._run))
             ticket.failure = "looked again"
             return
-        command = ticket.command.model_copy(update={"in_flight": len(self._in_flight) + self._step_under_way})
+        command = ticket.command.model_copy(update={"in_flight": self._calls + self._step_under_way})
         outcome = await steps.apply_command(command)
         self._take(outcome.state)
         ticket.outcome = outcome

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 WORKFLOW_TYPE = "AnalysisRun"
 TRIAL_TYPE = "ProviderTrial"
@@ -96,6 +96,8 @@ class RunState(BaseModel):
     proposals_pending: int = 0
     history_limit: int | None = None
     """Events after which the execution continues as new, besides the server's own suggestion."""
+    group_from: int | None = None
+    """From how many batches on a worker is given several at a time; None is never."""
     probe_seconds: float = 30.0
     """How long after it went down a provider is first probed."""
     closes_at: datetime | None = None
@@ -126,6 +128,8 @@ class BatchSettled(BaseModel):
     proposals: int = 0
     proposals_pending: int = 0
     batches_failed: int = 0
+    concurrency: int = Field(default=8, exclude=True)
+    """Of the run, as of then. It stays in the worker."""
 
 
 class Extracted(BaseModel):
@@ -140,6 +144,28 @@ class Extracted(BaseModel):
     outcome: Literal["answered", "not_called", "provider_down", "hopeless", "too_long", "budget"]
     error: ErrorInfo | None = None
     settled: BatchSettled | None = None
+
+
+class BatchGroup(BaseModel):
+    """Batches that one activity takes one after another, in this order. `concurrency` is the run's."""
+
+    run_id: UUID
+    batch_nos: list[int]
+    concurrency: int
+
+
+class GroupExtracted(BaseModel):
+    """How far a group came: all but those `left`, in their order, are settled; `settled` is how the last left it.
+
+    Something stood in the way of the batch `at`: `stopped` says what, or `failure` why it fails for good. With neither
+    it is to be asked about alone, where every error is dealt with. Without `at` the group has only ended early.
+    """
+
+    left: list[int]
+    settled: BatchSettled | None = None
+    at: int | None = None
+    stopped: Extracted | None = None
+    failure: str | None = None
 
 
 class BatchSplit(BaseModel):

@@ -93,6 +93,22 @@ async def extract_proposals(batch: contract.BatchRef, total: int) -> contract.Ex
     return outcome
 
 
+async def extract_group(group: contract.BatchGroup, total: int) -> contract.GroupExtracted:
+    first, last = group.batch_nos[0], group.batch_nos[-1]
+    outcome: contract.GroupExtracted = await workflow.execute_activity(
+        "extract_group",
+        group,
+        result_type=contract.GroupExtracted,
+        task_queue=contract.MODEL_QUEUE,
+        start_to_close_timeout=_LONG,
+        heartbeat_timeout=_HEARTBEAT_OF_A_CALL,
+        retry_policy=_MODEL_CALL,
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        summary=f"Batches {first} to {last} of {total}: ask the model",
+    )
+    return outcome
+
+
 async def split_batch(batch: contract.BatchRef, total: int) -> contract.BatchSplit:
     summary = f"Batch {batch.batch_no}/{total}: too long for the model, split it"
     return await _quick("split_batch", batch, contract.BatchSplit, summary)

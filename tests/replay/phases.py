@@ -219,6 +219,17 @@ async def continued_as_new(scene: Scene) -> WorkflowHistory:
 
 
 @_phase
+async def grouped(scene: Scene) -> WorkflowHistory:
+    """A run whose worker got several batches at a time; one had to be asked about again, and one failed."""
+    async with scene.worker(group_from=16):
+        run_id = await scene.run(
+            16, Rule("server_error", text="number 25", times=1), Rule("bad_enum", text="number 45")
+        )
+        await scene.operator.until(run_id, "completed")
+        return (await scene.quiet(run_id, executions=2))[0]
+
+
+@_phase
 async def cancelled(scene: Scene) -> WorkflowHistory:
     async with scene.worker():
         run_id = await _hanging_run(scene)

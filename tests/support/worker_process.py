@@ -74,5 +74,6 @@ def environment_of(settings: Settings) -> dict[str, str]:
         "GLEANER_SWEEP_SECONDS": str(settings.sweep_seconds),
         "GLEANER_EMBEDDINGS": settings.embeddings,
         "GLEANER_WORKER_SHUTDOWN_SECONDS": str(settings.worker_shutdown_seconds),
+        "GLEANER_GROUP_FROM": str(settings.group_from),
         "GLEANER_WORKER_ROLES": "[" + ", ".join(f'"{role}"' for role in settings.worker_roles) + "]",
     }

@@ -1,5 +1,7 @@
 """Large runs and large messages leave small histories. `make size` runs the same at full size."""
 
+import pytest
+
 from settings import Settings
 from tests.support.model_server import ModelServer
 from tests.support.working import Operator, working
@@ -7,12 +9,13 @@ from tests.support.working import Operator, working
 GRPC_LIMIT_BYTES = 4 * 1024 * 1024
 
 
+@pytest.mark.parametrize(("batches", "limit", "group_from"), [(200, 250, 0), (400, 150, 50)])
 async def test_a_run_of_many_batches_is_many_executions_of_bounded_histories(
-    operator: Operator, model: ModelServer, settings: Settings
+    operator: Operator, model: ModelServer, settings: Settings, batches: int, limit: int, group_from: int
 ) -> None:
-    batches, concurrency, limit = 400, 20, 500
+    concurrency = 20
     await operator.messages(10 * batches)
-    async with working(settings.model_copy(update={"history_limit": limit})):
+    async with working(settings.model_copy(update={"history_limit": limit, "group_from": group_from})):
         run_id = await operator.started_run(await operator.assignment(model.base_url), concurrency=concurrency)
         await operator.until(run_id, "completed", "failed")
         run = await operator.check_books(run_id)
