@@ -32,7 +32,7 @@ class Size:
 
 
 FULL = Size()
-QUICK = Size(seconds=1.0, rounds=2)
+QUICK = Size(seconds=0.4, rounds=6)
 
 
 @dataclass(frozen=True)
