@@ -88,7 +88,7 @@ class ExtractionActivities:
 
     async def _one_by_one(self, group: contract.BatchGroup) -> contract.GroupExtracted:
         """The answer to one is saved while the next is asked about."""
-        came = contract.GroupExtracted(left=list(group.batch_nos))
+        came, answered_nos = contract.GroupExtracted(left=list(group.batch_nos)), set[int]()
 
         async def save(ref: contract.BatchRef, answered: Answered | None) -> None:
             settled = await self._save(ref, answered)
@@ -111,7 +111,11 @@ class ExtractionActivities:
                 if extracted.outcome != "answered":
                     came.at, came.stopped = batch_no, extracted
                     break
+                answered_nos.add(batch_no)
                 saving.create_task(save(ref, answered))
+        if came.at is None:
+            # What could not be saved here is left to the step that is tried again until it is done.
+            came.at = next((batch_no for batch_no in came.left if batch_no in answered_nos), None)
         return came
 
     async def _save(self, ref: contract.BatchRef, answered: Answered | None) -> contract.BatchSettled | None:

@@ -684,6 +684,7 @@ def test_asks_of_letters_are_found_by_what_was_learnt_from_others(monkeypatch: p
     path = DATA / "email-intent-train.tsv"
     rows = [line.partition("\t") for line in path.read_text("utf-8").splitlines()]
     others = [one for number, one in enumerate(read_labelled(path)) if number % 4]
+    monkeypatch.setattr("evaluation.asks_training.FOLDS", 3)  # the threshold needs no more
     monkeypatch.setattr("llm.offline.dialogue.shipped", cache(lambda: train(others, own_lines()).model))
     judged = [(label == "Yes", bool(tasks(("Ana", sentence)))) for label, _, sentence in rows[::4]]
     right = sum(asks and found for asks, found in judged)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 from temporalio.api.enums.v1 import EventType
 
 from models.run_views import LimitsPatch
@@ -122,6 +123,32 @@ async def test_a_batch_that_is_too_long_is_split_and_the_others_go_on(
     await operator.until(run_id, "completed")
     run = await operator.check_books(run_id)
     assert (run.batches_created, run.batches_completed, run.batches_failed) == (BATCHES + 1, BATCHES + 1, 0)
+
+
+_THIRD_IS_NOT_SAVED_AT_ONCE = (
+    "CREATE SEQUENCE saves",
+    """
+    CREATE FUNCTION fail_at_first() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF NEW.batch_no = 3 AND nextval('saves') <= 3 THEN RAISE EXCEPTION 'not now'; END IF;
+        RETURN NEW;
+    END $$
+    """,
+    "CREATE TRIGGER not_at_once BEFORE INSERT ON task_proposals FOR EACH ROW EXECUTE FUNCTION fail_at_first()",
+)
+
+
+@pytest.mark.usefixtures("worker")
+async def test_an_answer_that_can_not_be_saved_at_once_is_saved_later_and_paid_for_once(
+    operator: Operator, model: ModelServer
+) -> None:
+    async with operator.database.transaction() as session:
+        for statement in _THIRD_IS_NOT_SAVED_AT_ONCE:
+            await session.execute(text(statement))
+    run_id = await _run(operator, model)
+    await operator.until(run_id, "completed")
+    run = await operator.check_books(run_id)
+    assert (run.batches_completed, run.batches_failed, model.stats().calls) == (BATCHES, 0, BATCHES)
 
 
 @pytest.mark.usefixtures("worker")

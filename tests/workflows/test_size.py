@@ -9,7 +9,7 @@ from tests.support.working import Operator, working
 GRPC_LIMIT_BYTES = 4 * 1024 * 1024
 
 
-@pytest.mark.parametrize(("batches", "limit", "group_from"), [(200, 250, 0), (400, 150, 50)])
+@pytest.mark.parametrize(("batches", "limit", "group_from"), [(100, 130, 0), (200, 80, 50)])
 async def test_a_run_of_many_batches_is_many_executions_of_bounded_histories(
     operator: Operator, model: ModelServer, settings: Settings, batches: int, limit: int, group_from: int
 ) -> None:
