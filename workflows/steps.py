@@ -57,6 +57,22 @@ async def _long(name: str, argument: BaseModel, result: type[Result], summary: s
     return outcome
 
 
+async def _call(name: str, argument: BaseModel, result: type[Result], summary: str) -> Result:
+    """Calls of a model, on the workers that make them."""
+    outcome: Result = await workflow.execute_activity(
+        name,
+        argument,
+        result_type=result,
+        task_queue=contract.MODEL_QUEUE,
+        start_to_close_timeout=_LONG,
+        heartbeat_timeout=_HEARTBEAT_OF_A_CALL,
+        retry_policy=_MODEL_CALL,
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        summary=summary,
+    )
+    return outcome
+
+
 async def begin_run(start: contract.BeginRun) -> contract.RunState:
     summary = "Begin again with the failed batches" if start.retry else "Begin where the run stands"
     return await _quick("begin_run", start, contract.RunState, summary)
@@ -79,34 +95,12 @@ async def create_batches(run: contract.RunRef) -> contract.Batches:
 
 
 async def extract_proposals(batch: contract.BatchRef, total: int) -> contract.Extracted:
-    outcome: contract.Extracted = await workflow.execute_activity(
-        "extract_proposals",
-        batch,
-        result_type=contract.Extracted,
-        task_queue=contract.MODEL_QUEUE,
-        start_to_close_timeout=_LONG,
-        heartbeat_timeout=_HEARTBEAT_OF_A_CALL,
-        retry_policy=_MODEL_CALL,
-        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        summary=f"Batch {batch.batch_no}/{total}: ask the model",
-    )
-    return outcome
+    return await _call("extract_proposals", batch, contract.Extracted, f"Batch {batch.batch_no}/{total}: ask the model")
 
 
 async def extract_group(group: contract.BatchGroup, total: int) -> contract.GroupExtracted:
-    first, last = group.batch_nos[0], group.batch_nos[-1]
-    outcome: contract.GroupExtracted = await workflow.execute_activity(
-        "extract_group",
-        group,
-        result_type=contract.GroupExtracted,
-        task_queue=contract.MODEL_QUEUE,
-        start_to_close_timeout=_LONG,
-        heartbeat_timeout=_HEARTBEAT_OF_A_CALL,
-        retry_policy=_MODEL_CALL,
-        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        summary=f"Batches {first} to {last} of {total}: ask the model",
-    )
-    return outcome
+    summary = f"Batches {group.batch_nos[0]} to {group.batch_nos[-1]} of {total}: ask the model"
+    return await _call("extract_group", group, contract.GroupExtracted, summary)
 
 
 async def split_batch(batch: contract.BatchRef, total: int) -> contract.BatchSplit:
@@ -116,18 +110,7 @@ async def split_batch(batch: contract.BatchRef, total: int) -> contract.BatchSpl
 
 async def probe_provider(run: contract.RunRef) -> contract.Probed:
     """One attempt, whose answer is kept like any other: the batch that it is for won't be asked again."""
-    outcome: contract.Probed = await workflow.execute_activity(
-        "probe_provider",
-        run,
-        result_type=contract.Probed,
-        task_queue=contract.MODEL_QUEUE,
-        start_to_close_timeout=_LONG,
-        heartbeat_timeout=_HEARTBEAT_OF_A_CALL,
-        retry_policy=_MODEL_CALL,
-        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        summary="Ask the provider whether it is back",
-    )
-    return outcome
+    return await _call("probe_provider", run, contract.Probed, "Ask the provider whether it is back")
 
 
 async def save_proposals(batch: contract.BatchRef, total: int) -> contract.BatchSettled:
