@@ -59,9 +59,8 @@ class Settings(BaseSettings):
     """How old an answer of another run may be to be used again."""
     sweep_seconds: int = Field(60, ge=0)
     """How often rows and workflows are compared; 0 is never."""
-    history_limit: int | None = Field(None, ge=50)
-    """Workflow history events after which a run continues as new; without it the Temporal server decides."""
-
+    history_limit: int = Field(2000, ge=50)
+    """Workflow history events after which a run continues as new. A worker that takes a run over replays them."""
     group_from: int = Field(50, ge=0)
     """From how many batches on a run gives a worker several at a time; 0 is never."""
 

@@ -1,6 +1,7 @@
 """The one way to a Temporal server: a dev server, a cluster, or Temporal Cloud, by the settings alone."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from temporalio.client import Client
@@ -17,6 +18,10 @@ from temporalio.service import TLSConfig
 from models.run import AnalysisRun
 from settings import Settings
 from workflows import contract
+
+TASK_TIMEOUT = timedelta(seconds=5)
+"""How long a step of a workflow may take a worker before another gets it. Twice what the longest history takes that is
+replayed whole, and no longer than a run misses the calls that died with the same worker."""
 
 
 async def connect(settings: Settings, *, lazy: bool = False) -> Client:
@@ -62,6 +67,7 @@ async def open_run(
         task_queue=contract.QUEUE,
         id_conflict_policy=conflict,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        task_timeout=TASK_TIMEOUT,
         start_signal=signal,
         start_signal_args=arguments,
         static_summary=f"Analysis of {window}",

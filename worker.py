@@ -43,10 +43,10 @@ RECONNECT_SECONDS = 1.0
 LAST_SECONDS = 20.0
 """How long the end of a worker takes at most above its time of grace: the SDK tries for ten seconds to report what it
 has to a server that is away."""
-STICKY_PATIENCE = timedelta(seconds=3)
+STICKY_PATIENCE = timedelta(seconds=1)
 """How long the server keeps a workflow for a worker that knows it, and may be dead, before any other may have it."""
 # Cancellation reaches an activity only through its heartbeats, so these are let through often.
-LONGEST_THROTTLE = timedelta(seconds=2)
+LONGEST_THROTTLE = timedelta(seconds=1)
 
 _log = logger("gleaner.worker")
 

@@ -18,8 +18,7 @@ Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
 ATTEMPTS_ON_A_BUG = 5
-FIRST_BEAT_SECONDS = 1.0
-BEAT_SECONDS = 2.0
+BEAT_SECONDS = 1.0
 
 _log = logger("gleaner.worker")
 
@@ -81,7 +80,7 @@ async def beating() -> AsyncIterator[Heart]:
     said = Heart()
 
     async def beat() -> None:
-        await asyncio.sleep(FIRST_BEAT_SECONDS)
+        await asyncio.sleep(BEAT_SECONDS)
         while True:
             said.beat()
             await asyncio.sleep(BEAT_SECONDS)

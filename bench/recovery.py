@@ -86,8 +86,8 @@ async def _run(played: Scene, size: Size, *, kill: bool) -> Played:
         run_id = await operator.started_run(assignment, concurrency=size.concurrency)
         if kill:
             await _settled(played, run_id, size.batches // 2)
-            in_flight = played.model.stats().calls - (await operator.run(run_id)).batches_completed
             await worker.kill()
+            in_flight = played.model.stats().calls - (await operator.run(run_id)).batches_completed
             await stack.enter_async_context(worker_process(played.settings))
         await _settled(played, run_id, size.batches)
         await operator.until(run_id, "completed")

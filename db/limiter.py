@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.statements import On, Statement
 
 BURST_SECONDS = 5.0
-LEASE_SECONDS = 6.0
+LEASE_SECONDS = 4.0
 """How long a place outlives its holder's last sign of life."""
 LONGEST_CLOSURE_SECONDS = 300.0
 NO_LIMIT = 1e12

@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 _LONGEST_PROBE_INTERVAL = timedelta(minutes=15)
 _LARGEST_GROUP = 8
+_EVENTS_OF_A_GROUP = 6
+"""Of the history, at most: three of the activity and three of the workflow task that its end brings about."""
 
 
 @workflow.defn(name=contract.WORKFLOW_TYPE)
@@ -170,10 +172,14 @@ class AnalysisRun:
         )
 
     def _next_group(self) -> list[int]:
-        """What one activity gets: a batch, or several of a large run, the fewer the nearer to its end."""
+        """What one activity gets: a batch, or several of a large run, the fewer the nearer to its end, or to that of
+        the execution: it waits for the last of them."""
         most = 1
         if self._state.group_from is not None and self._total >= self._state.group_from:
             most = min(_LARGEST_GROUP, len(self._waiting) // self._state.concurrency)
+            if self._state.history_limit is not None:
+                room = self._state.history_limit - workflow.info().get_current_history_length()
+                most = min(most, 2 ** (room // (_EVENTS_OF_A_GROUP * self._state.concurrency)))
         group = [self._waiting.popleft()]
         while len(group) < most and self._alone.isdisjoint((group[0], self._waiting[0])):
             group.append(self._waiting.popleft())

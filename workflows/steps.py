@@ -17,7 +17,7 @@ _QUICK = timedelta(seconds=60)
 _LONG = timedelta(hours=12)
 _HEARTBEAT = timedelta(seconds=10)
 # A call that died with its worker is what a run waits for, so it is missed sooner than a step on the database.
-_HEARTBEAT_OF_A_CALL = timedelta(seconds=5)
+_HEARTBEAT_OF_A_CALL = timedelta(seconds=4)
 
 # An outage of the database is waited out; what can't be mended by waiting comes as a non-retryable error.
 _UNTIL_DONE = RetryPolicy(
