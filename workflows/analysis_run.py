@@ -191,6 +191,7 @@ class AnalysisRun:
 
     async def _settle(self, group: list[int]) -> None:
         """Batches from the question to the saved proposals, or to their recorded failure."""
+        mine = asyncio.current_task()
         try:
             if len(group) == 1:
                 await self._ask_and_save(self._batch(group[0]))
@@ -201,13 +202,13 @@ class AnalysisRun:
                 self._crash = error
         finally:
             self._calls -= 1
-            self._let_go(group)
+            self._let_go(group, mine)
 
-    def _let_go(self, batch_nos: list[int]) -> None:
-        """The running task has no more to do with these; those that wait again may be another's by now."""
-        mine = asyncio.current_task()
+    def _let_go(self, batch_nos: list[int], task: asyncio.Task[None] | None) -> None:
+        """The task has no more to do with these; those that wait again may be another's by now. Where the workflow is
+        thrown away no loop runs that could say which task it is."""
         for batch_no in batch_nos:
-            if self._in_flight.get(batch_no) is mine:
+            if self._in_flight.get(batch_no) is task:
                 del self._in_flight[batch_no]
 
     async def _ask_one_by_one(self, group: list[int]) -> None:
@@ -226,7 +227,7 @@ class AnalysisRun:
             self._alone.add(came.at)
         waiting = [batch_no for batch_no in came.left if batch_no != seen_to]
         self._waiting.extendleft(reversed(waiting))
-        self._let_go([batch_no for batch_no in group if batch_no != seen_to])
+        self._let_go([batch_no for batch_no in group if batch_no != seen_to], asyncio.current_task())
         if seen_to is None:
             return
         if came.stopped is not None:
@@ -310,8 +311,10 @@ class AnalysisRun:
         self._take(await steps.finish_run(contract.FinishRun(run_id=self._run.run_id, outcome="cancelled")))
 
     def _heed_cancel(self) -> None:
-        """Be cancelled by a wish that came during a step: a step that can't be given up swallows it."""
-        if workflow.cancellation_reason() is not None and not self._cancel_heeded:
+        """Be cancelled by a wish that came during a step: a step that can't be given up swallows it. What a worker
+        throws
+        away when it stops runs nowhere any more, and ends here, too."""
+        if workflow.in_workflow() and workflow.cancellation_reason() is not None and not self._cancel_heeded:
             raise asyncio.CancelledError
 
     async def _drop_in_flight(self) -> None:
