@@ -312,8 +312,7 @@ class AnalysisRun:
 
     def _heed_cancel(self) -> None:
         """Be cancelled by a wish that came during a step: a step that can't be given up swallows it. What a worker
-        throws
-        away when it stops runs nowhere any more, and ends here, too."""
+        throws away when it stops runs nowhere any more, and ends here, too."""
         if workflow.in_workflow() and workflow.cancellation_reason() is not None and not self._cancel_heeded:
             raise asyncio.CancelledError
 
