@@ -50,7 +50,7 @@ def test_the_report_is_a_table(rows: list[Judged]) -> None:
     assert "| opposite | no | 0 |" in text
 
 
-async def test_a_model_is_asked_about_what_is_doubtful_alone() -> None:
+async def test_a_model_is_asked_about_what_is_doubtful_alone(rows: list[Judged]) -> None:
     asked: list[same_work.Pair] = []
 
     async def ask(of: Sequence[same_work.Pair]) -> dict[same_work.Pair, bool]:
@@ -58,12 +58,10 @@ async def test_a_model_is_asked_about_what_is_doubtful_alone() -> None:
         asked.extend(of)
         return dict.fromkeys(of, True)
 
-    rows = await judged(pairs(), ask)
-    doubtful = {
-        same_work.Pair(row.pair.one, row.pair.other) for row in await judged(pairs()) if row.verdict == "possible"
-    }
+    told = await judged(pairs(), ask)
+    doubtful = {same_work.Pair(row.pair.one, row.pair.other) for row in rows if row.verdict == "possible"}
     assert set(asked) == doubtful
-    assert not [row for row in rows if row.verdict == "possible"]
+    assert not [row for row in told if row.verdict == "possible"]
 
 
 async def test_the_command_asks_the_model_that_it_is_given() -> None:
