@@ -69,8 +69,9 @@ class Judging:
         async with self._database.transaction() as session:
             run = await runs.get(session, ref.run_id)
             known = await memory.remembered(session, run, rows, vectors)
-        for at, vector in enumerate(vectors):
-            known[at] += memory.just_found(vector, list(zip(rows[:at], vectors[:at], strict=True)))
+        pairs = list(zip(rows, vectors, strict=True))
+        for at, (row, vector) in enumerate(pairs):
+            known[at] += memory.just_found(row.proposed_title, vector, pairs[:at])
         return doubtful(titles, known)[:MOST_PAIRS]
 
     async def _known(self, question: Question, prompt: PairsPrompt) -> Mapping[Pair, bool] | None:

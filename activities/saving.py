@@ -107,15 +107,15 @@ async def _remind_all(held: runs.LockedRun, found: Sequence[Found], judged: Verd
     before: list[tuple[TaskProposal, Vector | None]] = []
     for one in found:
         mine = [next(known) for _ in one.proposals]
-        for at, (memories, vector) in enumerate(zip(mine, one.vectors, strict=True)):
-            if vector is not None:
-                memories += memory.just_found(vector, before)[: memory.RESEMBLING]
-            memories += memory.just_found(vector, list(zip(one.proposals[:at], one.vectors[:at], strict=True)))
+        pairs = list(zip(one.proposals, one.vectors, strict=True))
+        for at, (memories, (row, vector)) in enumerate(zip(mine, pairs, strict=True)):
+            memories += memory.just_found(row.proposed_title, vector, before)[: memory.RESEMBLING]
+            memories += memory.just_found(row.proposed_title, vector, pairs[:at])
         recollections = recall([row.proposed_title for row in one.proposals], mine, judged)
         for row, recollection in zip(one.proposals, recollections, strict=True):
             _remind(row, recollection)
             nearest[row.id] = recollection.nearest
-        before += [pair for pair in zip(one.proposals, one.vectors, strict=True) if pair[0].status == "pending"]
+        before += [pair for pair in pairs if pair[0].status == "pending"]
     return nearest
 
 

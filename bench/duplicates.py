@@ -17,7 +17,7 @@ from bench.rows import Row
 from bench.stage import percentile, stage
 from db import memory
 from db.engine import Database
-from db.vectors import written
+from db.vectors import Vector, written
 from llm.embeddings import embed
 from models.proposal import TaskProposal
 from models.run import AnalysisRun
@@ -78,19 +78,18 @@ async def _fill(database: Database, count: int) -> float:
     return time.monotonic() - begin
 
 
-async def _searches(database: Database, run: AnalysisRun) -> list[float]:
-    """The seconds of each search."""
-    draw = random.Random(2)
-    titles = [_title(draw) for _ in range(SEARCHES)]
-    vectors = await _vectors(titles)
-    seconds = []
+async def _searches(
+    database: Database, run: AnalysisRun, titles: Sequence[str], vectors: Sequence[Vector | None]
+) -> list[float]:
+    """The milliseconds of each search, by meaning or, without vectors, by words."""
+    milliseconds = []
     for title, vector in zip(titles, vectors, strict=True):
         new = TaskProposal(run_id=run.id, batch_no=1, ordinal=1, proposed_title=title, confidence=0.5, message_count=1)
         async with database.transaction() as session:
             begin = time.monotonic()
-            await memory.remembered(session, run, [new], [vector.tolist()])
-            seconds.append(time.monotonic() - begin)
-    return seconds
+            await memory.remembered(session, run, [new], [vector])
+            milliseconds.append(1000 * (time.monotonic() - begin))
+    return milliseconds
 
 
 async def measure(*, quick: bool = False) -> Row:
@@ -101,7 +100,10 @@ async def measure(*, quick: bool = False) -> Row:
         async with database.engine.connect() as connection:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
             await connection.execute(text("VACUUM ANALYZE"))
-        milliseconds = [1000 * one for one in await _searches(database, run)]
+        draw = random.Random(2)
+        titles = [_title(draw) for _ in range(SEARCHES)]
+        milliseconds = await _searches(database, run, titles, (await _vectors(titles)).tolist())
+        by_words = await _searches(database, run, titles, [None] * SEARCHES)
     p95 = percentile(milliseconds, 95)
     return Row(
         number=11,
@@ -115,6 +117,8 @@ async def measure(*, quick: bool = False) -> Row:
             "median_ms": round(statistics.median(milliseconds), 1),
             "p95_ms": round(p95, 1),
             "max_ms": round(max(milliseconds), 1),
+            "by_words_median_ms": round(statistics.median(by_words), 1),
+            "by_words_p95_ms": round(percentile(by_words, 95), 1),
             "vector_insert_ms": round(1000 * filled / count, 2),
         },
     )

@@ -68,7 +68,8 @@ async def _run(played: Scene, batches: int) -> LongRun:
     played.model.script()
     played.model.state.record_prompts = False
     await fill_messages(operator.database, MESSAGES_A_BATCH * batches, start=START)
-    async with worker_process(played.settings) as worker:
+    as_delivered = played.settings.model_copy(update={"embeddings": "local"})
+    async with worker_process(as_delivered) as worker:
         assignment = await operator.assignment(played.model.base_url)
         run_id = await operator.started_run(assignment, concurrency=CONCURRENCY)
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from analysis.memory import Fate, Remembered
+from analysis.memory import Fate, Remembered, likeness
 from db import evidence
 from db.statements import Statement
 from db.vectors import Vector, written
@@ -67,18 +67,18 @@ def _by_meaning(of_project: str) -> Statement:
 
 
 def _by_words(of_project: str) -> Statement:
-    # To look for words takes as long as there are titles with some of them, and in one run thousands may be alike.
+    # In the order of the index, which ends at the limit: to sort all that are alike takes as long as there are such, and
+    # in one run thousands may be.
     return Statement(
         _LOOK.format(
             of_project=of_project,
             given="unnest(CAST(:titles AS text[])) WITH ORDINALITY AS new (title, place)",
             proposal_nearness="CAST(NULL AS float8)",
             proposal_vectors="",
-            proposal_likes="run_id <> :run AND proposed_title % new.title"
-            " ORDER BY similarity(proposed_title, new.title) DESC",
+            proposal_likes="proposed_title % new.title ORDER BY proposed_title <-> new.title",
             task_nearness="CAST(NULL AS float8)",
             task_vectors="",
-            task_likes="task.title % new.title ORDER BY similarity(task.title, new.title) DESC",
+            task_likes="task.title % new.title ORDER BY task.title <-> new.title",
             limit=RESEMBLING,
         )
     )
@@ -163,14 +163,18 @@ async def _messages(session: AsyncSession, ids: set[UUID]) -> dict[UUID, Message
     return {row.id: row for row in rows}
 
 
-def just_found(vector: Vector | None, before: Sequence[tuple[TaskProposal, Vector | None]]) -> list[Remembered]:
-    """The proposals that the same run found just before one with this vector, each with its own, as that one remembers
-    them; the likest first."""
+def just_found(
+    title: str, vector: Vector | None, before: Sequence[tuple[TaskProposal, Vector | None]]
+) -> list[Remembered]:
+    """The proposals that the same run found just before one with this title and vector, each with its own, as that one
+    remembers them; the likest first."""
     known = [
         Remembered(one.proposed_title, "pending", proposal_id=one.id, nearness=_nearness(vector, its), own=True)
         for one, its in before
     ]
-    return sorted(known, key=lambda one: -(one.nearness or 0.0))
+    return sorted(
+        known, key=lambda one: likeness(title, one.title) if one.nearness is None else one.nearness, reverse=True
+    )
 
 
 def _nearness(one: Vector | None, other: Vector | None) -> float | None:

@@ -64,10 +64,10 @@ class TaskProposal(SQLModel, table=True):
         Index("ix_task_proposals_project", "project_config_id", text("confidence DESC"), text("id DESC")),
         Index("ix_task_proposals_evidence", "source_message_ids", postgresql_using="gin"),
         Index(
-            "ix_task_proposals_title_trgm",
+            "ix_task_proposals_title_alike",
             "proposed_title",
-            postgresql_using="gin",
-            postgresql_ops={"proposed_title": "gin_trgm_ops"},
+            postgresql_using="gist",
+            postgresql_ops={"proposed_title": "gist_trgm_ops(siglen=64)"},
         ),
     )
 

@@ -33,6 +33,12 @@ class Task(SQLModel, table=True):
             postgresql_using="gin",
             postgresql_ops={"title": "gin_trgm_ops", "description": "gin_trgm_ops"},
         ),
+        Index(
+            "ix_tasks_title_alike",
+            "title",
+            postgresql_using="gist",
+            postgresql_ops={"title": "gist_trgm_ops(siglen=64)"},
+        ),
     )
 
     id: UUID = id_column()

@@ -396,7 +396,7 @@ FOUND: dict[str, tuple[Act, set[str]]] = {
     ),
     "what is remembered of its words": (
         lambda session, large: memory.remembered(session, _of_none(large.run), [_new_proposal()], [None]),
-        {"ix_task_proposals_evidence", "ix_task_proposals_title_trgm", "ix_tasks_text_trgm"},
+        {"ix_task_proposals_evidence", "ix_task_proposals_title_alike", "ix_tasks_title_alike"},
     ),
     "how many of a project": (proposal_count(**OF_PROJECT), {"ix_task_proposals_project"}),
     "the pending proposals of all": (

@@ -64,11 +64,13 @@ async def _found(operator: Operator, model: ModelServer, measuring: Settings, *,
     return {proposal.proposed_title: proposal for proposal in await operator.proposals(run_id)}
 
 
-@pytest.mark.parametrize("size", [2, 6], ids=["in the run", "in the batch"])
+@pytest.mark.parametrize("size", [1, 6], ids=["in the run", "in the batch"])
+@pytest.mark.parametrize("embeddings", ["local", "off"], ids=["by meaning", "by words"])
 async def test_of_two_proposals_of_the_same_work_the_later_one_says_so(
-    operator: Operator, model: ModelServer, measuring: Settings, size: int
+    operator: Operator, model: ModelServer, settings: Settings, embeddings: str, size: int
 ) -> None:
-    found = await _found(operator, model, measuring, size=size)
+    compared = settings.model_copy(update={"embeddings": embeddings})
+    found = await _found(operator, model, compared, size=size)
     login, again, remove, add, billing, deployment = (found[title] for title in TITLES)
     assert {one.status for one in found.values()} == {"pending"}
     assert (again.similar_proposal_id, again.similarity_type, again.llm_recommendation) == (
