@@ -67,8 +67,8 @@ def _by_meaning(of_project: str) -> Statement:
 
 
 def _by_words(of_project: str) -> Statement:
-    # In the order of the index, which ends at the limit: to sort all that are alike takes longer the more there are, and
-    # one run may have thousands.
+    # In the order of the index, which ends at the limit: to sort all that are alike takes longer the more there are,
+    # and one run may have thousands.
     return Statement(
         _LOOK.format(
             of_project=of_project,
