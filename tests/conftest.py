@@ -1,7 +1,6 @@
 """What every test may stand on: real servers, started once for each pytest process, and a fresh database each."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import structlog
@@ -11,6 +10,7 @@ from db.migrate import upgrade
 from devstack.servers import Servers, servers
 from settings import Settings
 from tests.support.databases import fresh_database, settings_for
+from tests.support.scratch import scratch_folder
 
 # What structlog does with an exception when nobody configures it takes seconds, which a test of time limits notices.
 structlog.configure(
@@ -22,12 +22,12 @@ structlog.configure(
 
 
 @pytest.fixture(scope="session")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Servers]:
+async def stack() -> AsyncIterator[Servers]:
     """PostgreSQL and Temporal; the database `gleaner` is migrated and serves as the template of the tests' own."""
-    folder: Path = tmp_path_factory.mktemp("stack", numbered=True)
-    async with servers(folder) as running:
-        await upgrade(running.dsn)
-        yield running
+    with scratch_folder() as folder:
+        async with servers(folder) as running:
+            await upgrade(running.dsn)
+            yield running
 
 
 @pytest.fixture
