@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -73,13 +74,12 @@ def forgotten() -> None:
     asking._shape.cache_clear()
 
 
-def call_to(url: str, provider: ProviderType, mode: OutputMode, count: int, **settings: object) -> ExtractionCall:
+def call_to(url: str, provider: ProviderType, mode: OutputMode, count: int) -> ExtractionCall:
     """A question about so many messages, with a system prompt of its own."""
     messages = conversation(count)
     connection = ProviderConnection(provider, url, IAM_PAIR if provider == "bedrock" else "sk-canary", mode)
-    return ExtractionCall(
-        connection, MODELS[provider], render(messages, system_prompt=f"Find {count} tasks."), messages, **settings
-    )  # type: ignore[arg-type]
+    prompt = render(messages, system_prompt=f"Find {count} tasks.")
+    return ExtractionCall(connection, MODELS[provider], prompt, messages)
 
 
 @pytest.mark.parametrize("mode", ["tool", "native", "prompted"])
@@ -88,7 +88,7 @@ async def test_the_agent_s_request_is_the_one_that_is_made_without_it(
     listener: Listener, provider: ProviderType, mode: OutputMode
 ) -> None:
     first = call_to(listener.url, provider, mode, 2)
-    second = call_to(listener.url, provider, mode, 5, temperature=0.25, max_tokens=700)
+    second = replace(call_to(listener.url, provider, mode, 5), temperature=0.25, max_tokens=700)
 
     async def asked(call: ExtractionCall) -> tuple[str, bytes] | str:
         listener.heard.clear()
