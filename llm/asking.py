@@ -1,26 +1,17 @@
 """One question to a model: asked within its schema, its answer read and checked, counted request by request."""
 
 import asyncio
-import json
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from pydantic_ai import Agent, ModelRetry, NativeOutput, PromptedOutput, RunContext, StructuredDict, ToolOutput
 from pydantic_ai.exceptions import AgentRunError, UserError
-from pydantic_ai.messages import (
-    ModelMessage,
-    ModelRequest,
-    ModelResponse,
-    TextPart,
-    ThinkingPart,
-    ToolCallPart,
-    UserPromptPart,
-)
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.output import OutputSpec
@@ -32,6 +23,8 @@ from analysis.proposals import AnswerInvalidError
 from analysis.tokenizers import Counter, counter_for
 from errors import ModelFailure
 from llm.errors import CUT_OFF, as_failure
+from llm.first_request import FirstRequest, first_request
+from llm.form import Form
 from llm.providers import ProviderConnection, model_of, output_mode
 from models.values import OutputMode
 
@@ -50,20 +43,6 @@ BeforeRequest = Callable[[int], Awaitable[int | None]]
 Returns the bound of the answer in tokens, None for the call's own. What it raises ends the call and reaches the caller
 unchanged.
 """
-
-
-@dataclass(frozen=True, eq=False)
-class Form:
-    """What an answer has to look like, as a JSON schema with a name and a description."""
-
-    name: str
-    description: str
-    schema: Mapping[str, object]
-
-    @cached_property
-    def text(self) -> str:
-        """The schema, which is a part of every request, in whichever output mode."""
-        return json.dumps(self.schema)
 
 
 @dataclass(frozen=True)
@@ -140,7 +119,8 @@ async def ask(call: ModelCall[T], *, before_request: BeforeRequest | None = None
     model = await model_of(call.connection, call.model_name)
     count = await counter_for(call.connection.type, call.model_name)
     mode = output_mode(call.connection, model)
-    counted = _CountedModel(model, asked, count, before_request, _shape(call.form, mode, type(model), call.model_name))
+    first = first_request(call.form, mode, type(model), call.model_name)
+    counted = _CountedModel(model, asked, count, before_request, first)
     settings = _settings(call)
     try:
         if not await counted.answers_at_once(settings):
@@ -210,55 +190,6 @@ def _settings(call: ModelCall[Any]) -> ModelSettings:
     return settings
 
 
-@dataclass
-class _Shape:
-    """What the agent makes of a question, as it made the first of its kind: everything but the question's own words.
-
-    To have the agent ask takes a quarter of what a worker does for a batch, and is needed only where an answer doesn't
-    fit: then the agent goes on from it, and asks again in the provider's own manner.
-    """
-
-    mode: OutputMode
-    request: ModelRequest | None = None
-    parameters: ModelRequestParameters | None = None
-
-    def learn(self, call: ModelCall[Any], messages: list[ModelMessage], parameters: ModelRequestParameters) -> None:
-        """Keep the agent's first request, where it holds nothing but the call's words, each in one place."""
-        if self.request is not None:
-            return
-        instructions = parameters.instruction_parts or []
-        match messages:
-            case [ModelRequest(parts=[UserPromptPart(content=user)], instructions=system) as request]:
-                said = (user, system, [part.content for part in instructions])
-                if said == (call.user, call.system, [call.system]):
-                    self.request, self.parameters = request, parameters
-
-    def of(self, call: ModelCall[Any]) -> tuple[list[ModelMessage], ModelRequestParameters] | None:
-        """The first request of a call; None before one was seen."""
-        if self.request is None or self.parameters is None or not self.parameters.instruction_parts:
-            return None
-        [instruction] = self.parameters.instruction_parts
-        request = replace(self.request, parts=[UserPromptPart(call.user)], instructions=call.system)
-        instructions = [replace(instruction, content=call.system)]
-        return [request], replace(self.parameters, instruction_parts=instructions)
-
-    def fits(self, form: Form, response: ModelResponse) -> bool:
-        """Whether an answer came the way it was asked for, which is all that the agent looks at besides its words."""
-        if response.state != "complete" or response.finish_reason not in (None, "stop", "tool_call"):
-            return False
-        match [part for part in response.parts if not isinstance(part, ThinkingPart)]:
-            case [ToolCallPart(tool_name=name)]:
-                return self.mode == "tool" and name == form.name
-            case [TextPart()]:
-                return self.mode != "tool"
-        return False
-
-
-@lru_cache(maxsize=256)
-def _shape(form: Form, mode: OutputMode, model: type[Model], model_name: str) -> _Shape:
-    return _Shape(mode)
-
-
 class _CountedModel(WrapperModel):
     """Waits before each request, bounds its time, translates its errors and counts what came of it."""
 
@@ -268,10 +199,10 @@ class _CountedModel(WrapperModel):
         asked: _Asked[Any],
         count: Counter,
         before_request: BeforeRequest | None,
-        shape: _Shape,
+        first: FirstRequest,
     ) -> None:
         super().__init__(wrapped)
-        self._shape = shape
+        self._first = first
         self._answered: ModelResponse | None = None
         """An answer that the agent is to go on from."""
         self._asked = asked
@@ -283,11 +214,13 @@ class _CountedModel(WrapperModel):
 
     async def answers_at_once(self, settings: ModelSettings) -> bool:
         """Ask without the agent, where its request is known; False where the agent has to ask, or to go on."""
-        known = self._shape.of(self._asked.call)
+        call = self._asked.call
+        known = self._first.of(call.user, call.system)
         if known is None:
             return False
-        response = await self.request(known[0], settings, known[1])
-        if self._shape.fits(self._asked.call.form, response) and self._asked.fault() is None:
+        messages, parameters = known
+        response = await self.request(messages, settings, parameters)
+        if self._first.answered_by(response) and self._asked.fault() is None:
             return True
         self._answered = response
         return False
@@ -315,7 +248,7 @@ class _CountedModel(WrapperModel):
             response, self._answered = self._answered, None
             return response
         if self._asked.record.requests == 0:
-            self._shape.learn(self._asked.call, messages, model_request_parameters)
+            self._first.learn(self._asked.call.user, self._asked.call.system, messages, model_request_parameters)
         if self._before_request is not None:
             bound = await self._before_request(self._input_estimate)
             if bound is not None:

@@ -7,7 +7,8 @@ from functools import partial
 from analysis.costs import Price
 from analysis.prompts import RenderedPrompt
 from analysis.proposals import ProposalDraft, answer_schema, parse_answer
-from llm.asking import BeforeRequest, CallRecord, Form, ModelCall, ask
+from llm.asking import BeforeRequest, CallRecord, ModelCall, ask
+from llm.form import Form
 from llm.providers import ProviderConnection
 from models.conversation import ChatMessage
 

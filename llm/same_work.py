@@ -5,7 +5,8 @@ from functools import partial
 
 from analysis.costs import Price
 from analysis.same_work import Pair, PairsPrompt, answer_schema, parse
-from llm.asking import Form, ModelCall
+from llm.asking import ModelCall
+from llm.form import Form
 from llm.providers import ProviderConnection
 
 PAIRS = Form("pairs", "Of each pair whether both titles mean the same work.", answer_schema())

@@ -7,12 +7,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from pydantic_ai.models import override_allow_model_requests
+from pydantic_ai.models.openai import OpenAIChatModel
 
 from analysis.prompts import render
 from errors import ModelFailure
-from llm import asking
 from llm.asking import CallRecord
-from llm.extraction import ExtractionCall, extract
+from llm.extraction import PROPOSALS, ExtractionCall, extract
+from llm.first_request import first_request
 from llm.providers import ProviderConnection
 from models.values import OutputMode, ProviderType
 from tests.support.chat import conversation
@@ -71,7 +72,7 @@ def listener() -> Iterator[Listener]:
 @pytest.fixture(autouse=True)
 def forgotten() -> None:
     """No question was ever asked."""
-    asking._shape.cache_clear()
+    first_request.cache_clear()
 
 
 def call_to(url: str, provider: ProviderType, mode: OutputMode, count: int) -> ExtractionCall:
@@ -97,7 +98,7 @@ async def test_the_agent_s_request_is_the_one_that_is_made_without_it(
         return listener.heard[0] if listener.heard else str(caught.value)
 
     by_agent = await asked(second)
-    asking._shape.cache_clear()
+    first_request.cache_clear()
     await asked(first)
     assert await asked(second) == by_agent
 
@@ -113,3 +114,15 @@ async def test_an_answer_that_does_not_fit_is_the_agent_s_to_ask_again() -> None
 
         assert len(found) == 2
         assert record.requests == model.stats().calls == 2
+
+
+async def test_what_is_kept_of_a_question_holds_none_of_its_words(listener: Listener) -> None:
+    call = call_to(listener.url, "openai", "tool", 3)
+    with pytest.raises(ModelFailure):
+        await extract(call, record=CallRecord())
+
+    kept = repr(first_request(PROPOSALS, "tool", OpenAIChatModel, MODELS["openai"]))
+
+    assert "ToolDefinition" in kept
+    for text in (call.prompt.system, *(message.text for message in call.messages)):
+        assert text not in kept
