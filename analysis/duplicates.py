@@ -73,7 +73,7 @@ def _verdict(more: bool, less: bool, shared: int, nearness: float) -> Verdict:
 
 
 def _conflicts(
-    first: Sequence[Word], second: Sequence[Word], added: Sequence[Word], missing: Sequence[Word]
+    first: tuple[Word, ...], second: tuple[Word, ...], added: Sequence[Word], missing: Sequence[Word]
 ) -> list[Conflict]:
     found: list[Conflict] = []
     numbers = wording.numbers(first), wording.numbers(second)
@@ -90,7 +90,8 @@ def _conflicts(
 
 
 def _without(left: Sequence[Word], right: Sequence[Word], alike: Callable[[Word, Word], bool]) -> list[Word]:
-    return [word for word in left if not any(alike(word, other) for other in right)]
+    stems = {other.stem for other in right}  # most words are the very same, which needs no comparing one by one
+    return [word for word in left if word.stem not in stems and not any(alike(word, other) for other in right)]
 
 
 def _problem_and_cure(one: Sequence[Word], other: Sequence[Word]) -> bool:

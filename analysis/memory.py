@@ -7,6 +7,7 @@ stay two, and so do two titles that name different numbers.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
 from uuid import UUID
@@ -128,15 +129,15 @@ def _alone(known: Sequence[Sequence[Remembered]]) -> set[int]:
     return {at for at, ids in enumerate(same) if len(ids) == 1 and counts[ids[0]] == 1}
 
 
+@lru_cache(maxsize=4096)  # several questions about the same two follow each other
 def likeness(one: str, other: str, *, same_evidence: bool = False) -> float:
     """How alike two titles are, 0 to 1, whatever the order of the words. For the `same_evidence` it is enough that most
     words of the shorter one are in the other. Titles that name different numbers are not alike at all."""
     first, second = _words(one), _words(other)
     if not first or not second:
         return 0.0
-    if _numbers(first) ^ _numbers(second) and not (
-        same_evidence and (_numbers(first) <= _numbers(second) or _numbers(second) <= _numbers(first))
-    ):
+    numbers, others = _numbers(first), _numbers(second)
+    if numbers != others and not (same_evidence and (numbers <= others or others <= numbers)):
         return 0.0
     score = fuzz.token_sort_ratio(" ".join(first), " ".join(second)) / 100
     if same_evidence:
@@ -144,12 +145,14 @@ def likeness(one: str, other: str, *, same_evidence: bool = False) -> float:
     return score
 
 
-def _words(title: str) -> list[str]:
-    return utils.default_process(title).split()
+@lru_cache(maxsize=4096)
+def _words(title: str) -> tuple[str, ...]:
+    return tuple(utils.default_process(title).split())
 
 
-def _numbers(words: Sequence[str]) -> set[str]:
-    return {word for word in words if any(letter.isdigit() for letter in word)}
+@lru_cache(maxsize=4096)
+def _numbers(words: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(word for word in words if any(letter.isdigit() for letter in word))
 
 
 def _repeat(title: str, one: Remembered, score: float) -> Recollection:

@@ -1,7 +1,7 @@
 """What the words of a title say: which say the same, which the opposite, and which name different things."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -80,9 +80,15 @@ def _stems(words: str) -> frozenset[str]:
     return frozenset(stem(word) for word in words.split())
 
 
-_SYNONYMS = [
-    _stems(line)
-    for line in """
+def _lines_of(lines: str) -> Mapping[str, frozenset[int]]:
+    """In which of the lines each stem stands."""
+    groups = [_stems(line) for line in lines.strip().splitlines()]
+    stems = frozenset[str]().union(*groups)
+    return {one: frozenset(at for at, group in enumerate(groups) if one in group) for one in stems}
+
+
+_SYNONYMS = _lines_of(
+    """
     book reserve
     rotate renew
     display show
@@ -111,8 +117,9 @@ _SYNONYMS = [
     new replacement
     server box machine
     unused stale obsolete old outdated dead
-    """.strip().splitlines()
-]
+    """
+)
+_NOWHERE = frozenset[int]()
 _OPPOSITES = frozenset(
     frozenset((stem(one), stem(other)))
     for line in """
@@ -179,9 +186,8 @@ _OPPOSITES = frozenset(
     for other in others.split()
 )
 _NOT = ("un", "dis", "in", "de", "ex", "en", "im", "mis", "non")
-_CHOICES = [
-    _stems(line)
-    for line in """
+_CHOICES = _lines_of(
+    """
     ios android web desktop
     macos windows linux
     production staging dev test
@@ -200,8 +206,8 @@ _CHOICES = [
     small large medium
     customer supplier
     red green blue yellow black white
-    """.strip().splitlines()
-]
+    """
+)
 _BROKEN = _stems(
     """
     broken break fail fails failing crash crashes wrong incorrect missing lost lose not no never bug error issue problem
@@ -233,7 +239,8 @@ def words(title: str) -> tuple[Word, ...]:
     )
 
 
-def numbers(found: Sequence[Word]) -> frozenset[str]:
+@lru_cache(maxsize=4096)
+def numbers(found: tuple[Word, ...]) -> frozenset[str]:
     """The numbers in the words, without what stands around them: 3rd is 3, v2.9.1 is 2.9.1."""
     return frozenset(
         number for word in found if word.text.lower() not in _SHORT_FORMS for number in _NUMBER.findall(word.text)
@@ -252,7 +259,7 @@ def same_word(one: Word, other: Word) -> bool:
 
 
 def synonyms(one: Word, other: Word) -> bool:
-    return any(one.stem in group and other.stem in group for group in _SYNONYMS)
+    return _in_one_line(one, other, _SYNONYMS)
 
 
 def opposites(one: Word, other: Word) -> bool:
@@ -261,7 +268,11 @@ def opposites(one: Word, other: Word) -> bool:
 
 def alternatives(one: Word, other: Word) -> bool:
     """Two of a kind that exclude each other: two days, two platforms."""
-    return one.stem != other.stem and any(one.stem in group and other.stem in group for group in _CHOICES)
+    return one.stem != other.stem and _in_one_line(one, other, _CHOICES)
+
+
+def _in_one_line(one: Word, other: Word, lines: Mapping[str, frozenset[int]]) -> bool:
+    return not lines.get(one.stem, _NOWHERE).isdisjoint(lines.get(other.stem, _NOWHERE))
 
 
 def says_what_is_broken(found: Sequence[Word]) -> bool:

@@ -10,6 +10,11 @@ from sqlmodel import Field
 from models.base import Money, Timestamp, new_id, now
 
 
+def _empty() -> list[Any]:
+    """What `list` gives. Pydantic looks at a factory's signature each time, and takes 0.2 ms to make out `list`'s."""
+    return []
+
+
 def id_column() -> Any:
     return Field(default_factory=new_id, primary_key=True, sa_column_kwargs={"server_default": text("uuidv7()")})
 
@@ -60,11 +65,11 @@ def object_column(*, nullable: bool = False) -> Any:
 
 def list_column() -> Any:
     """A JSON array."""
-    return Field(default_factory=list, sa_type=JSONB, sa_column_kwargs={"server_default": text("'[]'")})
+    return Field(default_factory=_empty, sa_type=JSONB, sa_column_kwargs={"server_default": text("'[]'")})
 
 
 def ids_column(*, nullable: bool = False) -> Any:
     """An array of ids, in an order that means something."""
     if nullable:
         return Field(default=None, sa_type=ARRAY(Uuid), nullable=True)
-    return Field(default_factory=list, sa_type=ARRAY(Uuid), sa_column_kwargs={"server_default": text("'{}'")})
+    return Field(default_factory=_empty, sa_type=ARRAY(Uuid), sa_column_kwargs={"server_default": text("'{}'")})
