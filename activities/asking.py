@@ -26,7 +26,7 @@ from db import answers, budgets, limiter, runs
 from db.configuration import own_price
 from db.engine import is_outage
 from errors import FailureKind, ModelFailure
-from llm.asking import CallRecord, ModelCall, ask
+from llm.asking import BeforeRequest, CallRecord, ModelCall, ask
 from llm.extraction import ExtractionCall
 from llm.providers import ProviderConnection
 from llm.same_work import same_work
@@ -156,12 +156,13 @@ class Asking:
                 await self._keep_answer(question, record)
                 return found
 
-    def _turn(self, question: Question, record: CallRecord) -> Callable[[int], Awaitable[int | None]]:
+    def _turn(self, question: Question, record: CallRecord) -> BeforeRequest:
         """Before each HTTP request set money aside and wait for the limiter; give up when the run is held meanwhile."""
 
-        async def wait(input_tokens: int) -> int | None:
+        async def wait(count_input: Callable[[], int]) -> int | None:
             if self._way_is_free():
                 return None
+            input_tokens = count_input()
             bound = await self._set_money_aside(question, record, input_tokens)
             while True:
                 async with self._database.transaction() as session:

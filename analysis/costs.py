@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from math import ceil
 
 from genai_prices import Usage, calc_price
@@ -53,14 +54,20 @@ def cost_of(
     if own_price is not None:
         return own_price.input_per_mtok * input_tokens / _MILLION + own_price.output_per_mtok * output_tokens / _MILLION
     listed = _PRICE_LIST_NAMES.get(provider_type)
-    if listed is None:
+    if listed is None or not _is_listed(listed, model):
         return None
     cached = min(cached_input_tokens, input_tokens)
     usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens, cache_read_tokens=cached)
+    return calc_price(usage, model_ref=model, provider_id=listed).total_price
+
+
+@lru_cache(maxsize=256)  # the list looks through all its models each time for one that it doesn't know
+def _is_listed(provider: str, model: str) -> bool:
     try:
-        return calc_price(usage, model_ref=model, provider_id=listed).total_price
+        calc_price(Usage(), model_ref=model, provider_id=provider)
     except LookupError:
-        return None
+        return False
+    return True
 
 
 def price_known(provider_type: ProviderType, model: str, own_price: Price | None) -> bool:

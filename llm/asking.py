@@ -37,8 +37,9 @@ _RE_ASK_TOKENS = 100
 """Of a reason and the frame that the library puts around it."""
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
-BeforeRequest = Callable[[int], Awaitable[int | None]]
-"""Awaited before every HTTP request, re-asks included, with its input tokens (estimated, rather too many than too few).
+BeforeRequest = Callable[[Callable[[], int]], Awaitable[int | None]]
+"""Awaited before every HTTP request, re-asks included, with what estimates its input tokens, rather too many than too
+few: to count them takes a while, and few runs want it.
 
 Returns the bound of the answer in tokens, None for the call's own. What it raises ends the call and reaches the caller
 unchanged.
@@ -208,9 +209,8 @@ class _CountedModel(WrapperModel):
         self._asked = asked
         self._before_request = before_request
         self._tokens = count
-        call = asked.call
-        same = _counted_once(count, call.form.text) + _counted_once(count, call.system)
-        self._input_estimate = same + count(call.user)
+        self._raws: list[str] = []
+        """The answers so far, which a re-ask repeats."""
 
     async def answers_at_once(self, settings: ModelSettings) -> bool:
         """Ask without the agent, where its request is known; False where the agent has to ask, or to go on."""
@@ -250,7 +250,7 @@ class _CountedModel(WrapperModel):
         if self._asked.record.requests == 0:
             self._first.learn(self._asked.call.user, self._asked.call.system, messages, model_request_parameters)
         if self._before_request is not None:
-            bound = await self._before_request(self._input_estimate)
+            bound = await self._before_request(self._input_tokens)
             if bound is not None:
                 model_settings = ModelSettings(**{**(model_settings or {}), "max_tokens": bound})
         call, record = self._asked.call, self._asked.record
@@ -276,12 +276,18 @@ class _CountedModel(WrapperModel):
             raise ModelFailure("bad_answer", f"{CUT_OFF} {fault}") from None
         return response
 
+    def _input_tokens(self) -> int:
+        """About those of the next request."""
+        call, count = self._asked.call, self._tokens
+        same = _counted_once(count, call.form.text) + _counted_once(count, call.system)
+        return same + count(call.user) + sum(count(raw) + _RE_ASK_TOKENS for raw in self._raws)
+
     def _count(self, response: ModelResponse) -> None:
         record, call, usage = self._asked.record, self._asked.call, response.usage
         record.under_way = False
         raw = _raw(response)
         # Every request has input: none means that the server doesn't count, and a budget needs some figure.
-        input_tokens = usage.input_tokens or self._input_estimate
+        input_tokens = usage.input_tokens or self._input_tokens()
         output_tokens = usage.output_tokens or self._tokens(raw)
         record.input_tokens += input_tokens
         record.output_tokens += output_tokens
@@ -296,7 +302,7 @@ class _CountedModel(WrapperModel):
             own_price=call.price,
         )
         record.cost_usd = None if cost is None or record.cost_usd is None else record.cost_usd + cost
-        self._input_estimate += self._tokens(raw) + _RE_ASK_TOKENS
+        self._raws.append(raw)
 
 
 @lru_cache(maxsize=64)

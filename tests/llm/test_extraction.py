@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import get_args
 
@@ -271,8 +271,8 @@ async def test_a_model_whose_tokenizer_is_known_is_counted_by_that(model: ModelS
     call, record = call_to(model, model_name="gpt-4o-mini"), CallRecord()
     asked: list[int] = []
 
-    async def before(tokens: int) -> None:
-        asked.append(tokens)
+    async def before(count_input: Callable[[], int]) -> None:
+        asked.append(count_input())
 
     await extract(call, before_request=before, record=record)
 
@@ -303,9 +303,9 @@ async def test_before_every_request_the_caller_is_asked_with_a_growing_estimate(
     model.script(Rule("bad_enum"))
     asked: list[int] = []
 
-    async def before(tokens: int) -> None:
+    async def before(count_input: Callable[[], int]) -> None:
         assert model.stats().calls == len(asked)
-        asked.append(tokens)
+        asked.append(count_input())
 
     with pytest.raises(ModelFailure):
         await extract(call_to(model), before_request=before, record=CallRecord())
@@ -318,7 +318,7 @@ async def test_the_wait_for_a_turn_does_not_count_as_the_providers_time(model: M
     model.script()
     record = CallRecord()
 
-    async def before(_: int) -> None:
+    async def before(_: object) -> None:
         await asyncio.sleep(0.4)
 
     drafts = await extract(call_to(model, timeout=0.3), before_request=before, record=record)
@@ -335,7 +335,7 @@ async def test_what_the_caller_raises_comes_back_unchanged_and_no_request_is_mad
 ) -> None:
     model.script()
 
-    async def before(_: int) -> None:
+    async def before(_: object) -> None:
         raise raised
 
     record = CallRecord()
