@@ -36,6 +36,7 @@ def state_of(run: AnalysisRun, settings: Settings) -> contract.RunState:
         proposals_pending=run.proposals_pending,
         history_limit=settings.history_limit,
         group_from=settings.group_from or None,
+        rounds_up=True,
         probe_seconds=settings.provider_probe_seconds,
         closes_at=_closes_at(run),
         error=error and contract.ErrorInfo(code=error["code"], message=_short(error), hint=error["hint"]),

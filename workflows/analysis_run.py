@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable
 from datetime import datetime, timedelta
+from math import ceil
 from typing import TypeVar
 
 from temporalio import workflow
@@ -176,7 +177,8 @@ class AnalysisRun:
         the execution: it waits for the last of them."""
         most = 1
         if self._state.group_from is not None and self._total >= self._state.group_from:
-            most = min(_LARGEST_GROUP, len(self._waiting) // self._state.concurrency)
+            share = len(self._waiting) / self._state.concurrency
+            most = min(_LARGEST_GROUP, ceil(share) if self._state.rounds_up else int(share))
             if self._state.history_limit is not None:
                 room = self._state.history_limit - workflow.info().get_current_history_length()
                 most = min(most, 2 ** (room // (_EVENTS_OF_A_GROUP * self._state.concurrency)))

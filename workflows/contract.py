@@ -98,6 +98,8 @@ class RunState(BaseModel):
     """Events after which the execution continues as new, besides the server's own suggestion."""
     group_from: int | None = None
     """From how many batches on a worker is given several at a time; None is never."""
+    rounds_up: bool = False
+    """Whether these are what waits for a place rounded up, not down; histories of before know only down."""
     probe_seconds: float = 30.0
     """How long after it went down a provider is first probed."""
     closes_at: datetime | None = None
