@@ -31,7 +31,7 @@ from tests.support.working import START
 COPIES = 4.0
 MESSAGES = 1_000_000
 QUICK_MESSAGES = 40_000
-ROUNDS = 2
+ROUNDS = 5
 COLUMNS = ("id", "source_id", "channel", "external_id", "author", "sent_at", "content", "thread_id")
 
 

@@ -34,7 +34,7 @@ API_PROCESSES = 2
 class Size:
     clients: int = 500
     events: int = 100
-    rounds: int = 3
+    rounds: int = 5
 
 
 FULL = Size()

@@ -16,7 +16,7 @@ from tests.support.worker_process import worker_process
 
 LOST_SECONDS = 8.0
 MESSAGES_A_BATCH = 10
-ROUNDS = 3
+ROUNDS = 5
 PATIENCE_SECONDS = 900.0
 
 
