@@ -90,7 +90,7 @@ async def _play(played: Scene, size: Size) -> list[Times]:
     # A run with one batch wakes everything up: connections, compiled queries, the worker's cache.
     for day in range(size.runs + 1):
         await operator.messages(MESSAGES_A_BATCH * (size.batches if day else 1), day=40 * day)
-    async with worker_process(played.settings):
+    async with worker_process(played.settings.model_copy(update={"embeddings": "local"})):  # as delivered
         assignment = await operator.assignment(played.model.base_url)
         await operator.until(await operator.started_run(assignment), "completed")
         made = [
