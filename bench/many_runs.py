@@ -75,6 +75,7 @@ async def measure(*, quick: bool = False) -> Row:
                 for times in rounds
             ],
         },
+        ratios={"wall time over the ideal": over, "the last first proposals over the first": spread},
     )
 
 

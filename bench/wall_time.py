@@ -46,6 +46,7 @@ async def _measure(number: int, load: Load, goal: float, quick: bool, repeats: i
             SIDE_BY_SIDE: {name: _line(of_one) for name, of_one in trials.items()},
             "trials": {name: [asdict(trial) for trial in of_one] for name, of_one in trials.items()},
         },
+        ratios={"wall time over the ideal": over},
     )
 
 

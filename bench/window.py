@@ -4,6 +4,7 @@ The yardstick is `COPY` of the window's rows from the same server to nowhere, be
 """
 
 import asyncio
+import os
 import statistics
 import time
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ import asyncpg
 from sqlalchemy import text
 
 from bench.alone import run_alone
+from bench.cpu import cpu_seconds
+from bench.meters import child_of_ours
 from bench.rows import Row
 from bench.stage import stage
 from db import messages
@@ -32,7 +35,9 @@ LINEAR = 1.25
 MEMORY = 1.2
 SIZES = (100_000, 1_000_000)
 QUICK_SIZES = (10_000, 50_000)
-RUNS = 5
+RUNS, QUICK_RUNS = 5, 1
+COPIED = 2
+"""How often before a pass, and after it: `/proc` counts the processor's time in hundredths of a second."""
 CHANNELS = 20
 WINDOW = timedelta(days=30)
 PATIENCE_SECONDS = 1800.0
@@ -53,13 +58,16 @@ _FILL = text(
 
 @dataclass(frozen=True)
 class Pass:
-    """One run over a window: seconds of each step and of `COPY` beside it, and the worker's peak memory."""
+    """One run over a window: seconds of each step and of `COPY` beside it, of the clock and of the processor, and the
+    worker's peak memory."""
 
     fetching: float
     prefiltering: float
     batching: float
     total: float
     copy: float
+    cpu: float
+    cpu_copy: float
     batches: int
     peak_megabytes: float
 
@@ -80,6 +88,10 @@ class Window:
         return statistics.median(one.total / one.copy for one in self.passes)
 
     @property
+    def cpu_copies(self) -> float:
+        return statistics.median(one.cpu / one.cpu_copy for one in self.passes)
+
+    @property
     def pace(self) -> float:
         """Messages a second."""
         return self.messages / self.seconds
@@ -95,7 +107,8 @@ class Window:
 
 async def measure(*, quick: bool = False) -> Row:
     async with stage() as servers:
-        small, large = [await _window(servers, size) for size in (QUICK_SIZES if quick else SIZES)]
+        sizes, runs = (QUICK_SIZES, QUICK_RUNS) if quick else (SIZES, RUNS)
+        small, large = [await _window(servers, size, runs) for size in sizes]
     growth = small.pace / large.pace
     memory = large.peak_megabytes / small.peak_megabytes
     copies, pace = max(small.copies, large.copies), min(small.pace, large.pace)
@@ -109,17 +122,18 @@ async def measure(*, quick: bool = False) -> Row:
         goal=f"≤ {COPIES:.0f} × COPY; ≥ {PACE:,} messages/s; linear (≤ {LINEAR} ×); memory ≤ {MEMORY} ×",
         met=copies <= COPIES and pace >= PACE and growth <= LINEAR and memory <= MEMORY,
         figures={"small": small.figures(), "large": large.figures()},
+        ratios={"CPU of a window over COPY's": large.cpu_copies},
     )
 
 
-async def _window(servers: Servers, size: int) -> Window:
+async def _window(servers: Servers, size: int, runs: int) -> Window:
     """Each pass has a worker of its own, so that its memory is that of one run."""
     async with scene(servers) as played:
         played.model.script(Rule("hang"))
         await _fill(played.operator.database, size)
         assignment = await played.operator.assignment(played.model.base_url)
         passes = []
-        for _ in range(RUNS):
+        for _ in range(runs):
             async with worker_process(played.settings) as worker:
                 await _warm(played, assignment)
                 passes.append(await _pass(played, worker, assignment))
@@ -144,7 +158,8 @@ async def _warm(played: Scene, assignment: UUID) -> None:
 
 
 async def _pass(played: Scene, worker: WorkerProcess, assignment: UUID) -> Pass:
-    before = await _copied(played)
+    before, cpu_before = await _copied(played)
+    used = _used_by(cpu_seconds(worker.pid))
     run_id = await played.operator.started_run(assignment, max_batch_size=50)
 
     async def look() -> AnalysisRun:
@@ -152,15 +167,18 @@ async def _pass(played: Scene, worker: WorkerProcess, assignment: UUID) -> Pass:
         return await played.operator.run(run_id)
 
     run = await until(look, lambda run: run.batched_at is not None, seconds=PATIENCE_SECONDS)
+    cpu = _used_by(cpu_seconds(worker.pid)) - used
     peak = worker.peak_kilobytes() / 1024
-    copy = (before + await _copied(played)) / 2
+    after, cpu_after = await _copied(played)
     await _forget(played, run_id)
     return Pass(
         fetching=_between(run.started_at, run.fetched_at),
         prefiltering=_between(run.fetched_at, run.prefiltered_at),
         batching=_between(run.prefiltered_at, run.batched_at),
         total=_between(run.started_at, run.batched_at),
-        copy=copy,
+        copy=(before + after) / 2,
+        cpu=cpu,
+        cpu_copy=(cpu_before + cpu_after) / 2,
         batches=run.batches_created,
         peak_megabytes=peak,
     )
@@ -172,18 +190,24 @@ def _between(begin: datetime | None, end: datetime | None) -> float:
     return (end - begin).total_seconds()
 
 
-async def _copied(played: Scene) -> float:
-    """The seconds that `COPY` of the window's rows takes."""
+def _used_by(own: float) -> float:
+    """Seconds of the processor that PostgreSQL has used, and somebody of `own`."""
+    return own + cpu_seconds(child_of_ours("postgres", "cluster_name="))
+
+
+async def _copied(played: Scene) -> tuple[float, float]:
+    """The seconds that `COPY` of the window's rows takes, of the clock and of the processor."""
 
     async def drop(_: bytes) -> None:
         return
 
+    query = "SELECT * FROM messages WHERE sent_at >= $1 AND sent_at < $2"
     connection = await asyncpg.connect(played.operator.database.dsn)
     try:
-        begin = time.monotonic()
-        query = "SELECT * FROM messages WHERE sent_at >= $1 AND sent_at < $2"
-        await connection.copy_from_query(query, START, START + WINDOW, output=drop)
-        return time.monotonic() - begin
+        used, begin = _used_by(sum(os.times()[:2])), time.monotonic()
+        for _ in range(COPIED):
+            await connection.copy_from_query(query, START, START + WINDOW, output=drop)
+        return (time.monotonic() - begin) / COPIED, (_used_by(sum(os.times()[:2])) - used) / COPIED
     finally:
         await connection.close()
 
