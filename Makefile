@@ -44,7 +44,7 @@ REPEATS ?= 5
 bench: $(READY) $(PEERS) bench/.cache/looked-for-nats
 	$(BIN)/python -m bench --repeats $(REPEATS) $(if $(QUICK),--quick) $(if $(ROWS),--only $(ROWS))
 
-# Whether a change made it dearer by over 30 % in any ratio of bench/held.json: part of .ci/run, a minute long.
+# Whether a change made it dearer by over 30 % in any ratio of bench/held.json: part of .ci/run, two minutes long.
 held: $(READY)
 	$(BIN)/python -m bench.held
 

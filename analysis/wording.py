@@ -119,7 +119,6 @@ _SYNONYMS = _lines_of(
     unused stale obsolete old outdated dead
     """
 )
-_NOWHERE = frozenset[int]()
 _OPPOSITES = frozenset(
     frozenset((stem(one), stem(other)))
     for line in """
@@ -272,7 +271,7 @@ def alternatives(one: Word, other: Word) -> bool:
 
 
 def _in_one_line(one: Word, other: Word, lines: Mapping[str, frozenset[int]]) -> bool:
-    return not lines.get(one.stem, _NOWHERE).isdisjoint(lines.get(other.stem, _NOWHERE))
+    return not lines.get(one.stem, frozenset()).isdisjoint(lines.get(other.stem, ()))
 
 
 def says_what_is_broken(found: Sequence[Word]) -> bool:

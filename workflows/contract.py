@@ -99,7 +99,7 @@ class RunState(BaseModel):
     group_from: int | None = None
     """From how many batches on a worker is given several at a time; None is never."""
     rounds_up: bool = False
-    """Whether these are what waits for a place rounded up, not down; histories of before know only down."""
+    """Whether a group is a place's share of what waits rounded up; histories of before know only down."""
     probe_seconds: float = 30.0
     """How long after it went down a provider is first probed."""
     closes_at: datetime | None = None

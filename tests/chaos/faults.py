@@ -97,6 +97,7 @@ def _delay(which: str) -> Callable[[Target], Awaitable[None]]:
         proxy = getattr(target.second, which)
         proxy.delay_seconds = target.chance.uniform(0.05, 0.5)
         try:
+            # A fault of a certain length, not a wait for something.
             await asyncio.sleep(target.chance.uniform(1, 4))
         finally:
             proxy.delay_seconds = 0.0

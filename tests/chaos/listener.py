@@ -31,7 +31,7 @@ class Listener:
                         if event.get("seq") is not None:
                             self.heard.append(event)
             except (OSError, TimeoutError, websockets.ConnectionClosed, websockets.InvalidHandshake, EOFError):
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.1)  # as a client does before it comes again
 
     async def stop(self) -> None:
         self._task.cancel()
