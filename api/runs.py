@@ -145,16 +145,16 @@ async def list_runs(
     created_before: AwareTime | None = None,
 ) -> Page[RunView]:
     """Runs, the newest first."""
-    wanted = runs.conditions(
+    wanted = run_views.conditions(
         status=status,
         trigger_type=trigger_type,
         project_config_id=project_config_id,
         created_after=created_after,
         created_before=created_before,
     )
-    async with resources.database.transaction() as session:
-        after = page.after(datetime, UUID)
-        found, total = await run_views.listed(session, wanted, after=after, limit=page.limit + 1)
+    after = page.after(datetime, UUID)
+    async with resources.database.connection() as connection:
+        found, total = await run_views.listed(connection, wanted, after=after, limit=page.limit + 1)
     return page.of([_linked(resources, view) for view in found], total, key=lambda view: (view.created_at, view.id))
 
 

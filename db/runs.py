@@ -1,12 +1,11 @@
 """The rows of runs: locked for a change, created without overlap, found."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, text
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -16,7 +15,7 @@ from db.engine import Database
 from errors import Conflict, NotFound
 from models.actor import SYSTEM, Actor
 from models.run import NO_PROJECT, OPEN_FOR_OVERLAP, AnalysisRun, RunEvent
-from models.values import RunStage, RunStatus, TriggerType
+from models.values import RunStage
 
 
 class LockedRun:
@@ -190,30 +189,3 @@ async def overlap(session: AsyncSession, run: AnalysisRun) -> Conflict:
         else ("Another run that is open has a part of this window.")
     )
     return Conflict("run_overlap", detail, conflicting_run_id=str(other) if other else None)
-
-
-def conditions(
-    *,
-    status: RunStatus | None = None,
-    trigger_type: TriggerType | None = None,
-    project_config_id: UUID | None = None,
-    created_after: datetime | None = None,
-    created_before: datetime | None = None,
-) -> list[ColumnElement[bool]]:
-    """What a list is filtered by; None filters nothing."""
-    wanted: list[ColumnElement[bool]] = []
-    if status is not None:
-        wanted.append(col(AnalysisRun.status) == status)
-    if trigger_type is not None:
-        wanted.append(col(AnalysisRun.trigger_type) == trigger_type)
-    if project_config_id is not None:
-        wanted.append(col(AnalysisRun.project_config_id) == project_config_id)
-    if created_after is not None:
-        wanted.append(col(AnalysisRun.created_at) >= created_after)
-    if created_before is not None:
-        wanted.append(col(AnalysisRun.created_at) < created_before)
-    return wanted
-
-
-async def count(session: AsyncSession, wanted: Sequence[ColumnElement[bool]]) -> int:
-    return (await session.exec(select(func.count()).select_from(AnalysisRun).where(*wanted))).one()

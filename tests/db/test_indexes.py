@@ -196,7 +196,7 @@ async def large(stack: Servers) -> AsyncIterator[Large]:
         await connection.execute("VACUUM ANALYZE")
         await connection.close()
         async with database.transaction() as session:
-            [view], _ = await run_views.listed(session, runs.conditions(status="running"), after=None, limit=1)
+            [view], _ = await run_views.listed(session, run_views.conditions(status="running"), after=None, limit=1)
             run = await runs.get(session, view.id)
             assert run.project_config_id is not None
             while await windows.pin_chunk(session, run) is not None:
@@ -240,11 +240,13 @@ def run_page(**wanted: Any) -> Act:
 
 
 def run_count(**wanted: Any) -> Act:
-    return lambda session, large: runs.count(session, run_conditions(large, wanted))
+    return lambda session, large: run_views.count(session, run_conditions(large, wanted))
 
 
 def run_conditions(large: Large, wanted: dict[str, Any]) -> Any:
-    return runs.conditions(**wanted | ({"project_config_id": large.project} if "project_config_id" in wanted else {}))
+    return run_views.conditions(
+        **wanted | ({"project_config_id": large.project} if "project_config_id" in wanted else {})
+    )
 
 
 def proposal_list(*, sort: proposals.Sort = "confidence", **wanted: Any) -> Act:

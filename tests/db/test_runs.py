@@ -161,7 +161,7 @@ async def test_a_list_is_newest_first_and_its_pages_meet(database: Database) -> 
         )
         seen: list[UUID] = []
         after: tuple[datetime, UUID] | None = None
-        while (page := await run_views.listed(session, [], after=after, limit=2))[0]:
+        while (page := await run_views.listed(session, {}, after=after, limit=2))[0]:
             seen += [run.id for run in page[0]]
             assert page[1] == 7
             after = page[0][-1].created_at, page[0][-1].id
@@ -176,10 +176,10 @@ async def test_a_list_is_filtered_by_each_of_its_words(database: Database) -> No
     third = await add_run(database, project_config_id=project, day=2, created_at=START + timedelta(hours=2))
 
     async def found(**filters: Any) -> list[UUID]:
-        wanted = runs.conditions(**filters)
+        wanted = run_views.conditions(**filters)
         async with database.transaction() as session:
             listed, total = await run_views.listed(session, wanted, after=None, limit=10)
-            assert total == await runs.count(session, wanted) == len(listed)
+            assert total == await run_views.count(session, wanted) == len(listed)
         return [run.id for run in listed]
 
     assert await found() == [third.id, second.id, first.id]
