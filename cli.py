@@ -3,7 +3,9 @@
 import logging
 import os
 import sys
-from typing import ClassVar, NoReturn
+import tomllib
+from pathlib import Path
+from typing import Annotated, ClassVar, NoReturn
 
 import typer
 
@@ -43,9 +45,22 @@ app = typer.Typer(
 )
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        # In the image the program isn't installed as a package, so it is read from where packages have it from.
+        project = tomllib.loads(Path(__file__).with_name("pyproject.toml").read_text())["project"]
+        typer.echo(f"gleaner {project['version']}")
+        raise typer.Exit
+
+
 @app.callback()
-def _gleaner() -> None:
-    """So that the commands are a group, which has none of its own."""
+def _gleaner(
+    *,
+    _: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What stands before a command."""
 
 
 def main() -> None:

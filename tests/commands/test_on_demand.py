@@ -1,6 +1,7 @@
 """Commands that are imported when they are called."""
 
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -20,6 +21,10 @@ async def test_help_names_every_command_and_says_what_it_does() -> None:
     ):
         [line] = [line for line in printed.splitlines() if f"│ {name} " in line]
         assert told in line
+
+
+async def test_the_version_is_told() -> None:
+    assert await output_of(["--version"]) == f"gleaner {version('gleaner')}\n"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["runs", "--help"], ["watch", "--help"], ["export", "--help"]])

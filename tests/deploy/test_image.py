@@ -54,6 +54,11 @@ def test_both_stages_stand_on_one_pinned_image(instructions: list[tuple[str, str
     assert bases == ["python:${PYTHON}"] * 2
 
 
+def test_its_label_is_the_version_of_the_program(instructions: list[tuple[str, str]]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert ("ARG", f"VERSION={project['version']}") in instructions
+
+
 def test_the_process_is_no_root_and_gets_its_signals_itself(instructions: list[tuple[str, str]]) -> None:
     last = dict(instructions)
     assert last["USER"] == "10001:10001"
@@ -65,7 +70,7 @@ def test_the_program_goes_in_whole() -> None:
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     packages = [pattern.rstrip("*") for pattern in setuptools["packages"]["find"]["include"]]
     modules = [f"{name}.py" for name in setuptools["py-modules"]]
-    for name in [*packages, *modules, "deploy/worker_alive.py"]:
+    for name in [*packages, *modules, "pyproject.toml", "deploy/worker_alive.py"]:
         assert (ROOT / name).exists(), name
         assert _let_in(name), f"{name} is missing in .dockerignore"
 
