@@ -1,5 +1,6 @@
 """The `gleaner` command."""
 
+import gc
 import logging
 import os
 import sys
@@ -10,6 +11,10 @@ from typing import Annotated, ClassVar, NoReturn
 import typer
 
 from commands.on_demand import CommandsOnDemand
+
+COLLECT_EVERY = 50_000
+"""Objects more than before after which the garbage collector looks. As it comes, at 700, that took a tenth of a start
+and 6 % of a busy worker's time."""
 
 
 class _Commands(CommandsOnDemand):
@@ -65,6 +70,7 @@ def _gleaner(
 
 def main() -> None:
     """The entry point."""
+    gc.set_threshold(COLLECT_EVERY)
     try:
         app()
     except SystemExit as leaving:

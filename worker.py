@@ -1,7 +1,6 @@
 """The worker process: serves the task queues, says that it lives, and outlives the absence of both servers."""
 
 import asyncio
-import gc
 import os
 import signal
 import socket
@@ -40,9 +39,6 @@ from workflows.sweep import Sweep
 
 HEARTBEAT_SECONDS = 5.0
 RECONNECT_SECONDS = 1.0
-COLLECT_EVERY = 50_000
-"""Objects more than before after which the garbage collector looks: as it comes, at 700, that took 6 % of a busy
-worker's time."""
 LAST_SECONDS = 20.0
 """How long the end of a worker takes at most above its time of grace: the SDK tries for ten seconds to report what it
 has to a server that is away."""
@@ -202,10 +198,6 @@ class _Heart:
 def main(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT, and then at most `worker_shutdown_seconds` and LAST_SECONDS more; a second signal
     ends the process at once."""
-    # What was imported stays for good: the collector needn't look at it again and again.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_EVERY)
     uvloop.run(_until_told(settings))
 
 

@@ -1,6 +1,7 @@
 """`gleaner serve`, `worker` and `migrate`: the processes of a service, one at a time."""
 
 import asyncio
+import gc
 
 import logs
 from commands import console
@@ -13,6 +14,7 @@ def serve() -> None:
     """Serve the API."""
     from api.app import serve as serve_api  # each process loads what it needs, and `--help` nothing
 
+    _keep_what_is_loaded()
     serve_api(get_settings())
 
 
@@ -20,9 +22,16 @@ def worker() -> None:
     """Work on runs until told to stop."""
     import worker as worker_process
 
+    _keep_what_is_loaded()
     settings = get_settings()
     logs.configure(settings)
     worker_process.main(settings)
+
+
+def _keep_what_is_loaded() -> None:
+    """It stays for good: the collector needn't look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def migrate() -> None:
