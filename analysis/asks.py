@@ -27,7 +27,7 @@ LONGEST = 2000
 _TOKENS = 60
 """How much of a sentence is looked at."""
 
-_TOKEN = re.compile(r"[^\W\d_]+(?:['’][a-z]+)?|\d+|[?!:,.]")
+_TOKEN = re.compile(r"[^\W\d_]+(?:['’][A-Za-z]+)?|\d+|[?!:,.]")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _ADDRESS = re.compile(r"^\s*(?:@[\w.-]+[:,]?|[\w|\[\]`^{}-]+:)\s+")
 """Whom a message begins with: `@ada`, `ada:`."""
@@ -52,51 +52,81 @@ _CUES = _words("""
     please pls kindly can could would will you let need should must want ask send call check give make know me us your i
     we they he she
 """)
+_LINKS = _CUES | _words("what when where who how why which whose if not to ?")
+_BREAKS = _words("? ! : , . and but or so then")
+"""What a clause may begin behind."""
 
-# A feature is a number: the words' own codes, put together by steps that keep their order.
-_BEGIN, _END, _CUE, _LAST, _VERB = (crc32(name) for name in (b"begin", b"end", b"cue", b"last", b"verb"))
+# A feature is a number: the words' own codes, put together by steps that keep their order. The bits of a code that say
+# what kind of word it is are above all that reach a bucket.
+_IS_VERB, _IS_NAME, _IS_CUE, _IS_LINK, _IS_BREAK, _IS_MARK = (np.uint64(1 << bit) for bit in range(40, 46))
+_BEGIN = crc32(b"begin") | int(_IS_BREAK)
+_END = crc32(b"end") | int(_IS_MARK)
+_CUE, _LAST, _VERB, _NAME = (crc32(name) for name in (b"cue", b"last", b"verb", b"name"))
 _LENGTHS = [crc32(b"length %d" % length) % BUCKETS for length in range(12)]
 _MASK = np.uint64(BUCKETS - 1)
 _CODES_KEPT = 200_000
 """Rare words would fill the memory of a worker that lives for months."""
+_EVEN = 78
+"""How many features a sentence has whose sum is taken as it is. Longer ones have more of everything."""
 
 
 # A verb that the model has seldom met, or never, stands where it has met others. The cues tell more by themselves.
 _VERBS = VERBS - _CUES
-_IS_VERB = np.uint64(1 << 40)
-"""A bit of a verb's code, above all that reach a bucket."""
+
+
+def _code(written: str) -> int:
+    word = "0" if written[0].isdigit() else written.lower().replace("’", "'")
+    kinds = (
+        (_IS_VERB, word in _VERBS),
+        (_IS_NAME, len(word) > 1 and written[0].isupper() and word not in _CUES and not word.startswith("i'")),
+        (_IS_CUE, word in _CUES),
+        (_IS_LINK, word in _LINKS),
+        (_IS_BREAK, word in _BREAKS),
+        (_IS_MARK, word in "?!:,."),
+    )
+    return crc32(word.encode()) | sum(int(bit) for bit, given in kinds if given)
 
 
 class _Codes(dict[str, int]):
-    """The code of each word that was met."""
+    """The code of each word that was met, as it was written."""
 
     def __missing__(self, word: str) -> int:
         if len(self) > _CODES_KEPT:
             self.clear()
-        code = crc32(("0" if word[0].isdigit() else word.replace("’", "'")).encode())
-        self[word] = code = code | int(_IS_VERB) if word in _VERBS else code
+        self[word] = code = _code(word)
         return code
 
 
 _CODES = _Codes()
+_Numbers = npt.NDArray[np.uint64]
 _Buckets = tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]
 """The rows that buckets belong to, and the buckets."""
 
 
 def features(sentence: str) -> set[int]:
-    """The buckets of a sentence: words and pairs of them, pairs of a verb of work and a word, how it begins
-    and ends, the order of its cues."""
+    """The buckets of a sentence: words and pairs of them, pairs of a verb of work or a name and a word, how it and its
+    clauses begin and how it ends, the order of its cues."""
     return set(_features([sentence])[1].tolist())
 
 
 class _Rows:
     """Rows of codes, one behind the other; `row` says of each code whose it is, `place` where it stands there."""
 
-    def __init__(self, rows: Sequence[Sequence[int]]) -> None:
+    def __init__(self, row: npt.NDArray[np.int64], codes: _Numbers, rows: int) -> None:
+        lengths = np.bincount(row, minlength=rows)
+        self.row, self.codes = row, codes
+        self.place = np.arange(len(codes)) - np.repeat(lengths.cumsum() - lengths, lengths)
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[int]]) -> "_Rows":
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-        self.codes = np.fromiter(chain.from_iterable(rows), np.uint64, int(lengths.sum()))
-        self.row = np.repeat(np.arange(len(rows)), lengths)
-        self.place = np.arange(len(self.codes)) - np.repeat(lengths.cumsum() - lengths, lengths)
+        codes = np.fromiter(chain.from_iterable(rows), np.uint64, int(lengths.sum()))
+        return cls(np.repeat(np.arange(len(rows)), lengths), codes, len(rows))
+
+    def only(self, kind: np.uint64, rows: int) -> "_Rows":
+        """The codes of a kind."""
+        those = np.flatnonzero(self.codes & kind)
+        return _Rows(self.row[those], self.codes[those], rows)
 
     def joined(self, distance: int, factor: int, spread: int) -> _Buckets:
         """Each code with the one that comes so much later in its row."""
@@ -104,12 +134,17 @@ class _Rows:
         within = self.row[:-distance] == self.row[distance:]
         return self.row[:-distance][within], _spread(first * np.uint64(factor) + later, spread)[within]
 
-    def beside_verbs(self, factor: int, spread: int) -> _Buckets:
-        """Each verb of work, whichever it is, with its neighbours."""
-        verbs = self.codes & _IS_VERB != 0
-        pairs = np.flatnonzero((verbs[:-1] | verbs[1:]) & (self.row[:-1] == self.row[1:]))
-        codes = np.where(verbs, np.uint64(_VERB), self.codes)
-        return self.row[pairs], _spread(codes[pairs] * np.uint64(factor) + codes[pairs + 1], spread)
+    def beside(self, kind: np.uint64, stands_for_it: int, distance: int, factor: int, spread: int) -> _Buckets:
+        """Each code of a kind, whichever it is, with those so far from it."""
+        those = self.codes & kind != 0
+        within = self.row[:-distance] == self.row[distance:]
+        pairs = np.flatnonzero((those[:-distance] | those[distance:]) & within)
+        codes = np.where(those, np.uint64(stands_for_it), self.codes)
+        return self.row[pairs], _spread(codes[pairs] * np.uint64(factor) + codes[pairs + distance], spread)
+
+    def clauses(self) -> npt.NDArray[np.int64]:
+        """Where clauses begin: behind a mark or a conjunction."""
+        return np.flatnonzero((self.codes[:-1] & _IS_BREAK != 0) & (self.codes[1:] & _IS_MARK == 0)) + 1
 
     def begun(self, count: int, factor: int, spread: int) -> _Buckets:
         """The first codes of each row."""
@@ -120,24 +155,33 @@ class _Rows:
 def _features(sentences: Sequence[str]) -> _Buckets:
     """The buckets of several sentences, each once a sentence. Numbers wrap at 64 bits, which the bits that are used
     don't show."""
-    words = [_TOKEN.findall(sentence.lower())[:_TOKENS] for sentence in sentences]
-    codes = [[_CODES[word] for word in its] for its in words]
-    bare = _Rows(codes)
-    framed = _Rows([[_BEGIN, *its, _END] if its else [] for its in codes])
-    last = _Rows([[its[-1] ^ _LAST] if its else [] for its in codes])
-    cues = [[_CODES[word] for word in its if word in _CUES] for its in words]
-    first = _Rows([[_first_cues(its)] if words[at] else [] for at, its in enumerate(cues)])
+    count = len(sentences)
+    codes = [[_CODES[word] for word in _TOKEN.findall(sentence)[:_TOKENS]] for sentence in sentences]
+    bare = _Rows.of(codes)
+    framed = _Rows.of([[_BEGIN, *its, _END] if its else [] for its in codes])
+    framed.codes[framed.place == 1] &= ~_IS_NAME  # A sentence begins with a capital anyway.
+    last = _Rows.of([[its[-1] ^ _LAST] if its else [] for its in codes])
+    cues, links = bare.only(_IS_CUE, count), bare.only(_IS_LINK, count)
+    clauses = framed.clauses()
+    verbs = clauses[framed.codes[clauses] & _IS_VERB != 0]
     length = [_LENGTHS[min(len(its) // 3, 11)] for its in codes]
+    said = bare.row[bare.place == 0]
     found = [
-        (np.arange(len(length)), np.array(length, np.uint64)),
+        (np.arange(count), np.array(length, np.uint64)),
         (bare.row, bare.codes & _MASK),
         framed.joined(1, 31, 0x9E3779B1),
         framed.joined(2, 37, 0xC2B2AE35),
-        framed.beside_verbs(53, 0x27D4EB2F),
+        framed.beside(_IS_VERB, _VERB, 1, 53, 0x27D4EB2F),
+        framed.beside(_IS_NAME, _NAME, 1, 59, 0x165667B1),
+        framed.beside(_IS_NAME, _NAME, 2, 61, 0x9E3779B1),
+        (framed.row[clauses], _spread(framed.codes[clauses] * np.uint64(67), 0xC2B2AE35)),
+        (framed.row[verbs], _spread(framed.codes[verbs + 1] * np.uint64(71), 0x27D4EB2F)),
+        (framed.row[verbs], _spread((framed.place[verbs] > 1) + np.uint64(_VERB), 0xC2B2AE35)),
         bare.begun(4, 41, 0x165667B1),
         last.begun(1, 1, 0x27D4EB2F),
-        _Rows(cues).joined(1, 43, 0x9E3779B1),
-        first.begun(1, 1, 0x9E3779B1),
+        cues.joined(1, 43, 0x9E3779B1),
+        *(links.joined(distance, 73, 0x165667B1) for distance in range(1, 5)),
+        (said, _spread(_first_cues(cues, count)[said], 0x9E3779B1)),
     ]
     rows, buckets = (np.concatenate(parts) for parts in zip(*found, strict=True))
     # What np.unique does, too, but with numpy 2.4 in fourteen times the time.
@@ -148,16 +192,22 @@ def _features(sentences: Sequence[str]) -> _Buckets:
     return (once // np.uint64(BUCKETS)).astype(np.int64), once & _MASK
 
 
-def _first_cues(cues: Sequence[int]) -> int:
-    """The first three of them as one number."""
-    first = _CUE
-    for code in cues[:3]:
-        first = first * 47 + code
+def _first_cues(cues: _Rows, count: int) -> _Numbers:
+    """The first three of each row as one number."""
+    first = np.full(count, _CUE, np.uint64)
+    for place in range(3):
+        there = cues.place == place
+        first[cues.row[there]] = first[cues.row[there]] * np.uint64(47) + cues.codes[there]
     return first
 
 
-def _spread(numbers: npt.NDArray[np.uint64], factor: int) -> npt.NDArray[np.uint64]:
+def _spread(numbers: _Numbers, factor: int) -> _Numbers:
     return numbers * np.uint64(factor) >> np.uint64(7) & _MASK
+
+
+def evened(found: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """What the sum of so many features is multiplied by."""
+    return np.sqrt(_EVEN / np.maximum(found, 1))
 
 
 def sentences(text: str) -> list[str]:
@@ -192,7 +242,8 @@ class AskModel:
     def scores(self, sentences: Sequence[str]) -> list[int]:
         """How much each sentence sounds like an ask. One call for many is much cheaper than a call for each."""
         rows, buckets = _features(sentences)
-        return [self.bias + int(score) for score in np.bincount(rows, self.weights[buckets], len(sentences))]
+        sums = np.bincount(rows, self.weights[buckets], len(sentences))
+        return [self.bias + int(score) for score in sums * evened(np.bincount(rows, minlength=len(sentences)))]
 
     def may_ask(self, texts: Sequence[str]) -> list[bool]:
         """Of each text whether one of its sentences may ask or promise something, or nobody can tell cheaply."""

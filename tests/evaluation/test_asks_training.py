@@ -55,8 +55,8 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 def test_asks_that_were_not_seen_stay_and_the_shipped_weights_are_these() -> None:
     trained = train(read_labelled(LABELLED), own_lines())
     assert trained.recall >= RECALL
-    assert trained.dropped >= 0.32
-    assert trained.others_dropped >= 0.57
+    assert trained.dropped >= 0.35
+    assert trained.others_dropped >= 0.62
     shipped = (ROOT / "analysis" / "asks.bin").read_bytes()
     assert shipped == trained.model.to_bytes()
     assert len(shipped) < 1_000_000
