@@ -1,5 +1,8 @@
 """Leave out the messages that can't hold a task."""
 
+import asyncio
+from itertools import count
+
 from temporalio import activity
 
 from activities.attempts import Heart, beating, step
@@ -10,6 +13,9 @@ from logs import logger
 from models.base import now
 from models.run import AnalysisRun
 from workflows import contract
+
+AT_ONCE = 2
+"""Chunks under way: the database filters each with one processor."""
 
 _log = logger("gleaner.worker")
 
@@ -34,10 +40,20 @@ class PrefilteringActivities:
     async def _filter(self, run: AnalysisRun, chunks: list[int], heart: Heart) -> None:
         project = run.config_snapshot.get("project") or {}
         rules = rules_for(run.options.get("prefilter", "rules"), project.get("keywords", []))
-        for chunk_no in chunks:
-            async with self._database.transaction() as session:
-                await windows.filter_chunk(session, run.id, chunk_no, rules)
-            heart.at(chunk_no)
+        left, done = iter(chunks), count(1)
+
+        async def filter_some() -> None:
+            for chunk_no in left:
+                async with self._database.transaction() as session:
+                    await windows.filter_chunk(session, run.id, chunk_no, rules)
+                heart.at(next(done))
+
+        try:
+            async with asyncio.TaskGroup() as under_way:
+                for _ in range(AT_ONCE):
+                    under_way.create_task(filter_some())
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
 
     async def _finish(self, ref: contract.RunRef) -> int:
         async with runs.locked(self._database, ref.run_id) as held:
