@@ -122,7 +122,9 @@ class ExtractionActivities:
         """Save the answer that an attempt has in hand, or the stored one. What goes wrong with that is left to the step
         that saves alone and is tried again until it is done: the answer is paid for and stored."""
         try:
-            answered = answered or await stored(self._database, ref)
+            if answered is None:
+                answered = await stored(self._database, ref)
+                _tell_generated(ref, len(answered.drafts))
             if answered.wants_verdicts and answered.drafts:
                 answered = replace(answered, judged=await self._judging.judged(ref, answered))
             return await self._saver.save(ref, answered)
@@ -140,9 +142,10 @@ class ExtractionActivities:
             question = await self._place(ref, asking)
             if question is None:
                 return contract.Extracted(outcome="not_called"), None
+            if not question.settled:
+                _tell_processing(question)
             if question.over:
                 return contract.Extracted(outcome="answered"), None
-            _tell_processing(question)
             async with asking.renewing():
                 drafts = await asking.ask(question)
         except BudgetSpentError as spent:
@@ -153,7 +156,7 @@ class ExtractionActivities:
             await asking.release()
         if drafts is None:
             return contract.Extracted(outcome="not_called"), None
-        _log.info(f"Generated {len(drafts)} proposals from batch", run_id=str(ref.run_id), batch_no=ref.batch_no)
+        _tell_generated(ref, len(drafts))
         return contract.Extracted(outcome="answered"), Answered.of(question, drafts)
 
     async def _failed(
@@ -300,3 +303,7 @@ def _tell_processing(question: Question) -> None:
         run_id=str(question.ref.run_id),
         batch_no=question.ref.batch_no,
     )
+
+
+def _tell_generated(ref: contract.BatchRef, count: int) -> None:
+    _log.info(f"Generated {count} proposals from batch", run_id=str(ref.run_id), batch_no=ref.batch_no)

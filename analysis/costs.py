@@ -47,12 +47,12 @@ def cost_of(
     """US dollars of a call: by the provider's own price, else by the price list; None where neither knows it.
 
     The list goes by type and model, whatever the base URL, and may know a lower price for the part of the input that
-    the provider had in its cache. The offline model is known to cost nothing.
+    the provider had in its cache. The offline model costs nothing, unless a price is set for it.
     """
-    if provider_type == "offline":
-        return Decimal(0)
     if own_price is not None:
         return own_price.input_per_mtok * input_tokens / _MILLION + own_price.output_per_mtok * output_tokens / _MILLION
+    if provider_type == "offline":
+        return Decimal(0)
     listed = _PRICE_LIST_NAMES.get(provider_type)
     if listed is None or not _is_listed(listed, model):
         return None

@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection
 from api.hub import Hub
 from api.review_signals import ReviewSignals
 from api.run_commands import RunCommands
+from api.schemas.fields import NoFields
 from api.temporal_gateway import TemporalGateway
 from db.engine import Database
 from db.vault import Vault
@@ -55,3 +56,11 @@ async def _resources(connection: HTTPConnection) -> Resources:
 
 Api = Annotated[Resources, Depends(_resources)]
 """A handler's parameter that receives the resources."""
+
+
+async def _nothing(body: NoFields | None = None) -> None:
+    """So that a field that nobody knows is an error here, too."""
+
+
+NoBody = Annotated[None, Depends(_nothing)]
+"""A parameter of a handler whose request has no fields."""

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from sqlalchemy import ColumnElement
 
 from api.auth import Caller, Reader, Reviewer
-from api.dependencies import Api, Resources
+from api.dependencies import Api, NoBody, Resources
 from api.exporting import DOCUMENT, Download, FormatQuery, download
 from api.idempotency import IdempotentRoute
 from api.paging import Page, PageQuery
@@ -176,7 +176,9 @@ async def merge_proposal(
 
 
 @router.post("/{proposal_id}/reopen")
-async def reopen_proposal(proposal_id: UUID, version: GivenVersion, actor: Reviewer, resources: Api) -> ProposalView:
+async def reopen_proposal(
+    proposal_id: UUID, version: GivenVersion, actor: Reviewer, resources: Api, _: NoBody
+) -> ProposalView:
     """Undo the decision. The task of an approved proposal becomes `withdrawn` and comes back with a new approval; a
     merged proposal takes its evidence back.
 

@@ -14,7 +14,7 @@ from analysis.prompts import DEFAULT_SYSTEM_PROMPT
 from analysis.tokenizers import counter_for
 from api import previews
 from api.auth import Reader, Runner
-from api.dependencies import Api, Resources
+from api.dependencies import Api, NoBody, Resources
 from api.idempotency import IdempotentRoute
 from api.paging import Page, PageQuery
 from db import batches, budgets, configuration, heartbeats, run_views, runs, windows
@@ -166,7 +166,7 @@ async def get_run(run_id: UUID, _: Reader, resources: Api) -> RunView:
 
 
 @router.post("/{run_id}/start")
-async def start_run(run_id: UUID, actor: Runner, resources: Api) -> RunStarted:
+async def start_run(run_id: UUID, actor: Runner, resources: Api, _: NoBody) -> RunStarted:
     """Open the run's workflow.
 
     404 `run_not_found`; 409 `run_not_pending`; 503 `temporal_unavailable` within five seconds, and then the run is
@@ -253,28 +253,28 @@ async def list_batches(run_id: UUID, _: Reader, resources: Api, page: PageQuery)
 
 
 @router.post("/{run_id}/pause", status_code=status.HTTP_202_ACCEPTED)
-async def pause_run(run_id: UUID, actor: Runner, resources: Api) -> RunView:
+async def pause_run(run_id: UUID, actor: Runner, resources: Api, _: NoBody) -> RunView:
     """Let what is under way finish and start nothing new. Replies once that shows on the run, or after five seconds
     with `pending_command`. 404 `run_not_found`; 409 `invalid_transition`; 503 `temporal_unavailable`."""
     return _view(resources, await resources.commands.pause(run_id, actor))
 
 
 @router.post("/{run_id}/resume", status_code=status.HTTP_202_ACCEPTED)
-async def resume_run(run_id: UUID, actor: Runner, resources: Api) -> RunView:
+async def resume_run(run_id: UUID, actor: Runner, resources: Api, _: NoBody) -> RunView:
     """Go on after a pause. Replies and refuses like a pause."""
     return _view(resources, await resources.commands.resume(run_id, actor))
 
 
 @router.post("/{run_id}/cancel", status_code=status.HTTP_202_ACCEPTED)
-async def cancel_run(run_id: UUID, actor: Runner, resources: Api) -> RunView:
+async def cancel_run(run_id: UUID, actor: Runner, resources: Api, _: NoBody) -> RunView:
     """Give up what is under way and end the run; what was saved stays. Replies and refuses like a pause."""
     return _view(resources, await resources.commands.cancel(run_id, actor))
 
 
 @router.post("/{run_id}/retry", status_code=status.HTTP_202_ACCEPTED)
-async def retry_run(run_id: UUID, actor: Runner, resources: Api) -> RunView:
-    """Run the failed batches again. Replies and refuses like a pause; 409 also `nothing_to_retry`, and `run_overlap`
-    where another run took the window of a failed one."""
+async def retry_run(run_id: UUID, actor: Runner, resources: Api, _: NoBody) -> RunView:
+    """Run the failed batches again. Replies and refuses like a pause, a completed run without failed batches, too; 409
+    also `run_overlap` where another run took the window of a failed one."""
     return _view(resources, await resources.commands.retry(run_id, actor))
 
 
@@ -291,7 +291,7 @@ async def change_limits(run_id: UUID, body: LimitsPatch, actor: Runner, resource
 
 @router.post("/{run_id}/close")
 @router.put("/{run_id}/close")
-async def close_run(run_id: UUID, actor: Runner, resources: Api, response: Response) -> RunView:
+async def close_run(run_id: UUID, actor: Runner, resources: Api, response: Response, _: NoBody) -> RunView:
     """Close the run with its figures. Replies 200 with the closed run, 202 with `pending_command` where no worker was
     there to close it within five seconds. 404; 409 `proposals_pending` (with the number), `invalid_transition`."""
     run = await resources.commands.close(run_id, actor)

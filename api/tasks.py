@@ -15,7 +15,7 @@ from api.idempotency import IdempotentRoute
 from api.paging import Page, PageQuery
 from api.schemas.audit import AuditView
 from api.schemas.task import TaskChild, TaskDetail, TaskEvidence, TaskPatch, TaskReport, TaskView
-from api.versions import NeededVersion, show_version
+from api.versions import GivenVersion, show_version
 from db import audit, evidence, proposals, tasks
 from models.message import Message
 from models.proposal import TaskProposal
@@ -88,12 +88,12 @@ async def get_task(task_id: UUID, _: Reader, resources: Api, request: Request, r
 
 @router.patch("/{task_id}")
 async def change_task(
-    task_id: UUID, body: TaskPatch, version: NeededVersion, actor: Reviewer, resources: Api, response: Response
+    task_id: UUID, body: TaskPatch, version: GivenVersion, actor: Reviewer, resources: Api, response: Response
 ) -> TaskView:
     """Change the fields named.
 
     400 `unknown_project`, `unknown_parent_task`; 404 `task_not_found`; 409 `task_withdrawn`, `external_link_taken`; 412
-    `version_conflict`; 422 also `parent_cycle`, `external_link_incomplete`; 428 `version_required`.
+    `version_conflict` where `If-Match` names another; 422 also `parent_cycle`, `external_link_incomplete`.
     """
     task = await tasks.change(resources.database, task_id, body.named(), actor=actor, version=version)
     show_version(response, task.version)

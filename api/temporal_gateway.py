@@ -48,11 +48,7 @@ class TemporalGateway:
 
     async def cancel(self, run_id: UUID) -> None:
         """Ask the run's workflow to cancel itself; none open is fine."""
-        try:
-            await _bounded((await self._handle(run_id)).cancel(), CALL_SECONDS)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
+        await _bounded(_cancel(await self._handle(run_id)), CALL_SECONDS)
 
     async def try_provider(self, wish: contract.ProviderTrial, seconds: float) -> None:
         """Have a worker try the provider, and wait for it so long; a trial under way is joined."""
@@ -98,14 +94,17 @@ class TemporalGateway:
 async def _bounded(call: Awaitable[Result], seconds: float) -> Result:
     try:
         return await asyncio.wait_for(call, seconds)
-    except WorkflowAlreadyStartedError:
-        raise
+    except (RPCError, RuntimeError, TimeoutError, OSError) as error:
+        raise _unavailable() from error
+
+
+async def _cancel(handle: "WorkflowHandle[object, object]") -> None:
+    try:
+        await handle.cancel()
     except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
+        # A namespace that isn't there is told by the same status, and is an outage.
+        if error.status is not RPCStatusCode.NOT_FOUND or "namespace" in error.message.lower():
             raise
-        raise _unavailable() from error
-    except (RuntimeError, TimeoutError, OSError) as error:
-        raise _unavailable() from error
 
 
 def _unavailable() -> Unavailable:

@@ -77,7 +77,8 @@ def _same(origin: str, allowed: Collection[str]) -> bool:
 
 async def _serve(socket: WebSocket, resources: Resources) -> None:
     """Everything before `accept` can still be refused; the subscription stands by then, so nothing is missed."""
-    access = EventAccess() if resources.settings.auth == "off" else await event_access(socket)
+    needed = resources.settings.auth == "required" or socket.query_params.get("token")
+    access = await event_access(socket) if needed else EventAccess()
     query = parse_query(socket.query_params)
     run_id = query.run_id or access.run_id
     if run_id is not None:

@@ -128,10 +128,9 @@ class _Bench:
         return run_id
 
     async def seconds(self, run_id: UUID) -> float:
-        """From the first question to the last batch that was settled."""
+        """From the order to start until it is completed."""
         row = await self.observer.look(
-            "SELECT extract(epoch FROM max(settled_at) - min(started_at))::float8 FROM analysis_batches"
-            " WHERE run_id = $1",
+            "SELECT extract(epoch FROM completed_at - start_requested_at)::float8 FROM analysis_runs WHERE id = $1",
             run_id,
         )
         return float(row[0])
@@ -153,9 +152,9 @@ async def _stand_in() -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _counting_servers(folder: Path) -> AsyncIterator[Servers]:
-    async with servers(folder) as first:
+    async with servers(folder, fsync=True) as first:
         await count_statements_from_the_next_start(first.dsn)
-    async with servers(folder) as running:
+    async with servers(folder, fsync=True) as running:
         await upgrade(running.dsn)
         yield running
 

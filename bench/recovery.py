@@ -77,8 +77,9 @@ async def measure(*, quick: bool = False) -> Row:
 
 async def _run(played: Scene, size: Size, *, kill: bool) -> Played:
     operator, in_flight = played.operator, 0
+    as_delivered = played.settings.model_copy(update={"embeddings": "local"})
     async with AsyncExitStack() as stack:
-        worker = await stack.enter_async_context(worker_process(played.settings))
+        worker = await stack.enter_async_context(worker_process(as_delivered))
         assignment = await _warmed(played)
         played.model.script(latency=size.latency)
         await operator.messages(MESSAGES_A_BATCH * size.batches)
@@ -88,7 +89,7 @@ async def _run(played: Scene, size: Size, *, kill: bool) -> Played:
             await _settled(played, run_id, size.batches // 2)
             await worker.kill()
             in_flight = played.model.stats().calls - (await operator.run(run_id)).batches_completed
-            await stack.enter_async_context(worker_process(played.settings))
+            await stack.enter_async_context(worker_process(as_delivered))
         await _settled(played, run_id, size.batches)
         await operator.until(run_id, "completed")
         seconds = time.monotonic() - begin

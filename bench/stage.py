@@ -12,9 +12,10 @@ from devstack.servers import Servers, servers
 
 @asynccontextmanager
 async def stage() -> AsyncIterator[Servers]:
-    """PostgreSQL, migrated, and Temporal, while the block runs."""
+    """PostgreSQL, migrated, which writes to disk before it confirms as in production, and Temporal, while the block
+    runs."""
     with tempfile.TemporaryDirectory(prefix="gleaner-bench-") as folder:
-        async with servers(Path(folder)) as running:
+        async with servers(Path(folder), fsync=True) as running:
             await upgrade(running.dsn)
             yield running
 

@@ -70,8 +70,9 @@ def evaluate(
     ] = "3",
     prefilter: Annotated[str, typer.Option(help="rules, scored or off.")] = "rules",
     max_batch_size: Annotated[int | None, typer.Option(help="Messages of a batch at most.")] = None,
-    output: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file, too.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the figures to this file, too, as JSON.")] = None,
     before: Annotated[Path | None, typer.Option("--compare", help="Show the change since these figures.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Run an extractor over labelled conversations, on a stack of its own, and say how good it is."""
     earlier = None if before is None else _figures_of(before)
@@ -86,11 +87,15 @@ def evaluate(
     options = {"prefilter": prefilter, "max_batch_size": max_batch_size}
     given = {name: value for name, value in options.items() if value is not None}
     found = _run_all(talks, asked, given, prompt_version)
+    figures = [one.to_json() for one in found]
+    if output is not None:
+        output.write_text(json.dumps(figures, indent=2, ensure_ascii=False))
+    if as_json:
+        console.show_json(figures)
+        return
     console.say("\n\n".join(rendered(one) for one in found))
     if earlier is not None:
-        console.say(compared(earlier, [one.to_json() for one in found]))
-    if output is not None:
-        output.write_text(json.dumps([one.to_json() for one in found], indent=2, ensure_ascii=False))
+        console.say(compared(earlier, figures))
 
 
 def key_from(variable: str | None) -> str | None:
@@ -105,7 +110,7 @@ def _figures_of(path: Path) -> list[dict[str, Any]]:
     try:
         figures: list[dict[str, Any]] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        console.misused(f"{path} holds no figures of an earlier `gleaner eval --json`: {error}")
+        console.misused(f"{path} holds no figures of an earlier `gleaner eval --output`: {error}")
     return figures
 
 
@@ -187,9 +192,10 @@ async def _evaluated(
         "options": options,
     }
     previewed = api.post("/analysis/runs/preview", body)
-    run_id = api.post("/analysis/runs", body)["id"]
+    created = api.post("/analysis/runs", body)
+    run_id = created["id"]
     api.post(f"/analysis/runs/{run_id}/start")
-    async for event in events(api, run_id):
+    async for event in events(api, created):
         last = event
     run = api.get(f"/analysis/runs/{run_id}")
     if last["event"] != "run_completed" and not _nothing_but_bad_batches(run):

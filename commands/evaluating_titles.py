@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Annotated, cast, get_args
 
@@ -20,6 +21,8 @@ from models.values import ProviderType
 PATIENCE_SECONDS = 300.0
 """Of one request."""
 
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
 
 def evaluate_duplicates(
     provider: Annotated[str | None, typer.Option(help="The type of a provider to ask about what is doubtful.")] = None,
@@ -28,6 +31,7 @@ def evaluate_duplicates(
     key_variable: Annotated[
         str | None, typer.Option("--api-key-variable", help="The environment variable that holds the provider's key.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Judge labelled pairs of titles, and say how well duplicates are told from tasks that only look like them."""
     asked = None
@@ -43,13 +47,20 @@ def evaluate_duplicates(
     except ModelFailure as failure:
         console.err.print(str(failure), markup=False)
         raise typer.Exit(1) from None
-    console.say(pairs.rendered(found))
+    if as_json:
+        console.show_json([asdict(row.pair) | {"verdict": row.verdict} for row in found])
+    else:
+        console.say(pairs.rendered(found))
 
 
 async def _same_work(connection: ProviderConnection, model: str, of: Sequence[Pair]) -> Mapping[Pair, bool]:
     return await ask(same_work(connection, model, render(of)), record=CallRecord())
 
 
-def evaluate_projects() -> None:
+def evaluate_projects(as_json: Json = False) -> None:
     """Tell the projects of labelled proposals, and say how often that is right."""
-    console.say(project_cases.rendered(asyncio.run(project_cases.told(project_cases.cases()))))
+    found = asyncio.run(project_cases.told(project_cases.cases()))
+    if as_json:
+        console.show_json([asdict(row.case) | {"told": row.project} for row in found])
+    else:
+        console.say(project_cases.rendered(found))

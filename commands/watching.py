@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -13,23 +13,34 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from commands import console
 from commands.api_client import ApiClient
 
-SETTLED = ("run_completed", "run_reviewed", "run_closed", "run_failed", "run_cancelled")
+SETTLED = {
+    "run_completed": "completed",
+    "run_reviewed": "reviewed",
+    "run_closed": "closed",
+    "run_failed": "failed",
+    "run_cancelled": "cancelled",
+}
+"""The events that settle a run, and the states that they lead to."""
 RECONNECT_SECONDS = 0.5
 
 
-async def events(api: ApiClient, run_id: str) -> AsyncIterator[dict[str, Any]]:
-    """The run's events from its first one on, each once, across reconnects; ends with the one that settles it."""
-    seq = 0
+async def events(api: ApiClient, run: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    """The events of a run that the API has shown, from its first one on, each once, across reconnects.
+
+    Ends with the one that settles it, or, of a run that was settled already, with the last that it had. What settled a
+    run before it was retried doesn't count.
+    """
+    seq, settled = 0, run["status"] in SETTLED.values()
     while True:
         try:
-            async with websockets.connect(api.socket_url(run_id, seq), proxy=None) as socket:
+            async with websockets.connect(api.socket_url(run["id"], seq), proxy=None) as socket:
                 async for message in socket:
                     event = json.loads(message)
                     if event.get("seq") is None:
                         continue
                     seq = event["seq"]
                     yield event
-                    if event["event"] in SETTLED:
+                    if seq >= run["last_seq"] and (settled or event["event"] in SETTLED):
                         return
         except (OSError, websockets.ConnectionClosed, websockets.InvalidHandshake):
             await asyncio.sleep(RECONNECT_SECONDS)
@@ -37,18 +48,18 @@ async def events(api: ApiClient, run_id: str) -> AsyncIterator[dict[str, Any]]:
 
 def watch(api: ApiClient, run_id: str, *, as_json: bool = False) -> dict[str, Any]:
     """Show the run's progress until it settles; returns the settling event."""
-    api.get(f"/analysis/runs/{run_id}")
-    return asyncio.run(_watch(api, run_id, as_json=as_json))
+    return asyncio.run(_watch(api, api.get(f"/analysis/runs/{run_id}"), as_json=as_json))
 
 
-async def _watch(api: ApiClient, run_id: str, *, as_json: bool) -> dict[str, Any]:
+async def _watch(api: ApiClient, run: Mapping[str, Any], *, as_json: bool) -> dict[str, Any]:
     shown = _Json() if as_json else _Bar() if sys.stdout.isatty() else _Lines()
-    last: dict[str, Any] = {}
+    settling: dict[str, Any] = {}
     with shown.open():
-        async for event in events(api, run_id):
+        async for event in events(api, run):
             shown.show(event)
-            last = event
-    return last
+            if event["event"] in SETTLED:
+                settling = event
+    return settling
 
 
 class _Json:

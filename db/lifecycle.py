@@ -165,12 +165,12 @@ async def fail(held: runs.LockedRun, error: RunError) -> None:
 
 
 async def check_retry(held: runs.LockedRun) -> None:
-    """409 where the state forbids a retry, `nothing_to_retry` for a completed run without failed batches,
+    """409 `invalid_transition` where the state forbids a retry, and for a completed run without failed batches;
     `run_overlap` where another run took a failed one's window."""
     run = held.run
     transitions.check("retry", run)
     if run.status == "completed" and not run.batches_failed:
-        raise Conflict("nothing_to_retry", "No batch of this run failed.")
+        raise Conflict("invalid_transition", "No batch of this run failed.", run_status=run.status)
     if run.status == "failed" and await runs.find_overlap(held.session, run):
         raise await runs.overlap(held.session, run)
 

@@ -63,7 +63,7 @@ def evaluation_command(data_sets: Sequence[str], port: int, figures: Path) -> li
     model = ["--provider", "openai", "--model", MODEL, "--base-url", f"http://{HOST}:{port}/v1"]
     limits = ["--concurrency", "1", "--request-timeout", str(REQUEST_SECONDS), "--max-tokens", str(ANSWER_TOKENS)]
     cli = [sys.executable, str(_ROOT / "cli.py"), "eval", *data_sets]
-    return [*cli, *model, "--output-mode", "native", *limits, "--json", str(figures)]
+    return [*cli, *model, "--output-mode", "native", *limits, "--output", str(figures)]
 
 
 async def run(

@@ -47,7 +47,9 @@ Dollars = Annotated[
 def _aware(value: object) -> object:
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
-    if isinstance(value, datetime) and value.tzinfo is None:
+    if not isinstance(value, datetime):
+        raise ValueError("a time is a text, like 2026-03-10T09:00:00Z")
+    if value.tzinfo is None:
         raise ValueError("the time needs an offset, like 2026-03-10T09:00:00Z")
     return value
 

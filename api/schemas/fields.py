@@ -43,6 +43,12 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class NoFields(Body):
+    """What may be sent with a command that takes nothing."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{}]})
+
+
 class Patch(Body):
     """A partial change: a field that isn't named stays as it is. Only the fields in `nullable` can be set to null."""
 

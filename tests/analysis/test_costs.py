@@ -45,9 +45,12 @@ def test_the_providers_own_price_comes_first() -> None:
     assert price_known("ollama", "qwen3", OWN)
 
 
-def test_the_offline_model_is_known_to_be_free() -> None:
+def test_the_offline_model_is_known_to_be_free_unless_a_price_is_set() -> None:
     assert price_known("offline", "rules-1", None)
-    assert cost_of("offline", "rules-1", input_tokens=10, output_tokens=10, own_price=OWN) == 0
+    assert cost_of("offline", "rules-1", input_tokens=10, output_tokens=10, own_price=None) == 0
+    assert cost_of("offline", "rules-1", input_tokens=1_000_000, output_tokens=500_000, own_price=OWN) == Decimal(
+        "7.50"
+    )
 
 
 def test_input_from_the_providers_cache_may_cost_less() -> None:

@@ -60,6 +60,7 @@ async def test_a_run_is_created_pending_with_its_configuration(api: ServedApi, a
         ({"time_window_end": WINDOW["time_window_start"]}, "time_window_end"),
         ({"time_window_start": "2025-10-09T00:00:00"}, "time_window_start"),
         ({"time_window_start": "yesterday"}, "time_window_start"),
+        ({"time_window_start": 1773100800}, "time_window_start"),
         ({"colour": "red"}, "colour"),
         ({"trigger_type": "cosmic"}, "trigger_type"),
         ({"options": {"concurrency": 0}}, "concurrency"),
@@ -204,6 +205,15 @@ async def test_a_cancelled_pending_run_can_be_closed_and_nothing_else(api: Serve
     closed = await api.http.put(f"{base}/close")
     assert (closed.status_code, closed.json()["status"]) == (200, "closed")
     assert closed.json()["accuracy_metrics"]["proposals_total"] == 0
+
+
+async def test_a_command_that_takes_no_fields_refuses_one(api: ServedApi, assignment: str) -> None:
+    run = await _create(api, _body(assignment))
+    for command in ("start", "pause", "resume", "cancel", "retry", "close"):
+        problem = await api.post(f"/analysis/runs/{run['id']}/{command}", {"colour": "red"}, status=422)
+        assert "colour" in str(problem["errors"])
+    await api.post(f"/proposals/{uuid4()}/reopen", {"colour": "red"}, status=422)
+    assert (await api.post(f"/analysis/runs/{run['id']}/cancel", {}, status=202))["status"] == "cancelled"
 
 
 async def test_an_unknown_run_is_404_everywhere(api: ServedApi) -> None:

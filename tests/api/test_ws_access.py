@@ -101,6 +101,13 @@ async def test_a_bad_token_or_none_is_closed_with_4401(guarded: ServedApi) -> No
         assert await client.closed() == 4401
 
 
+async def test_a_bad_token_is_closed_with_4401_where_keys_are_off_too(api: ServedApi) -> None:
+    async with listening(api.socket_url, token="x") as client:
+        assert await client.closed() == 4401
+    stream = f"{api.url}/api/v1/analysis/runs/{new_id()}/stream"
+    assert (await api.http.get(stream, params={"token": "x"})).status_code == 401
+
+
 async def test_a_token_for_one_run_opens_that_run_only(guarded: ServedApi, database: Database) -> None:
     mine, other = await make_run(database), await make_run(database)
     token = await _token(guarded, run_id=str(mine))

@@ -236,7 +236,7 @@ async def test_a_retry_needs_a_failed_batch_or_a_failed_run(database: Database) 
     await add_batches(database, whole.id, "completed")
     with pytest.raises(Conflict) as refused:
         await act(database, whole.id, lifecycle.retry)
-    assert refused.value.code == "nothing_to_retry"
+    assert refused.value.code == "invalid_transition"
     early = await add_run(database, status="failed", day=1)
     run = await act(database, early.id, lifecycle.retry)
     assert (run.status, run.stage, run.started_at) == ("running", "fetching", run.working_since)

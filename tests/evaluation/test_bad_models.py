@@ -13,7 +13,7 @@ BATCHES = 20
 
 async def evaluated(model: ModelServer, folder: Path, *options: str, status: int = 0) -> str:
     at = ["--provider", "openai", "--model", "stand-in", "--base-url", model.base_url, "--prefilter", "off"]
-    return await output_of(["eval", "kept_back", *at, *options, "--json", str(folder / "eval.json")], status=status)
+    return await output_of(["eval", "kept_back", *at, *options, "--output", str(folder / "eval.json")], status=status)
 
 
 def figures(folder: Path) -> dict[str, Any]:

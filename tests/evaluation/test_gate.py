@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 async def printed(folder: Path) -> str:
-    return await output_of(["eval", *BOUNDS, "--json", str(folder / "eval.json")])
+    return await output_of(["eval", *BOUNDS, "--output", str(folder / "eval.json")])
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ async def test_another_model_is_compared_its_failed_batches_left_out(folder: Pat
         model.script(Rule("rejected", calls=(1, 2, 3)))
         at = ["--provider", "openai", "--model", "stand-in", "--base-url", model.base_url, "--prefilter", "off"]
         at += ["--api-key-variable", "EVAL_KEY", "--compare", str(folder / "eval.json")]
-        at += ["--prompt-version", "2", "--json", str(folder / "other.json")]
+        at += ["--prompt-version", "2", "--output", str(folder / "other.json")]
         text = await output_of(["eval", "kept_back", *at], {"EVAL_KEY": "sk-test"})
         assert model.stats().calls == 20
     [report] = json.loads((folder / "other.json").read_text())

@@ -71,7 +71,7 @@ def test_the_evaluation_asks_that_port_one_at_a_time_with_bounded_answers(tmp_pa
     assert options["--concurrency"] == "1"
     assert options["--max-tokens"] == str(ANSWER_TOKENS)
     assert options["--output-mode"] == "native"
-    assert options["--json"] == str(tmp_path / "figures.json")
+    assert options["--output"] == str(tmp_path / "figures.json")
 
 
 async def test_it_evaluates_against_the_server_and_ends_it(tmp_path: Path) -> None:

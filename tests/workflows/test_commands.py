@@ -172,11 +172,12 @@ async def test_commands_to_an_unknown_run_are_404(operator: Operator) -> None:
             await command(uuid4())
 
 
+@pytest.mark.parametrize("away", [{"temporal_address": "127.0.0.1:9"}, {"temporal_namespace": "nowhere"}])
 async def test_a_start_without_temporal_leaves_the_run_pending(
-    operator: Operator, model: ModelServer, settings: Settings
+    operator: Operator, model: ModelServer, settings: Settings, away: dict[str, str]
 ) -> None:
     run_id = await operator.pending_run(await operator.assignment(model.base_url))
-    elsewhere = Operator(operator.database, settings.model_copy(update={"temporal_address": "127.0.0.1:9"}))
+    elsewhere = Operator(operator.database, settings.model_copy(update=away))
     with pytest.raises(Unavailable) as refusal:
         await elsewhere.commands.start(run_id)
     assert refusal.value.code == "temporal_unavailable"
@@ -212,7 +213,7 @@ async def test_failed_batches_alone_run_again(operator: Operator, model: ModelSe
     assert model.stats().calls == 1
     with pytest.raises(Conflict) as refusal:
         await operator.commands.retry(run_id)
-    assert refusal.value.code == "nothing_to_retry"
+    assert refusal.value.code == "invalid_transition"
 
 
 async def test_a_cancel_in_the_middle_of_a_step_is_not_swallowed(operator: Operator, model: ModelServer) -> None:

@@ -80,6 +80,18 @@ async def test_a_second_run_over_the_window_asks_only_what_is_another_question_o
 
 
 @pytest.mark.usefixtures("worker")
+async def test_a_batch_whose_answer_is_known_is_told_step_by_step_like_any_other(
+    operator: Operator, model: ModelServer, assignment: UUID, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await _closed_run(operator, assignment)
+    before = capsys.readouterr().out
+    assert await _calls_of_a_second_run(operator, model, assignment) == 0
+    again = capsys.readouterr().out
+    for step in ("Processing batch 1/", "Generated 1 proposals from batch", "Saved 1 proposals", "Batch 1 completed"):
+        assert again.count(step) == before.count(step) > 0, step
+
+
+@pytest.mark.usefixtures("worker")
 async def test_without_the_cache_the_same_window_is_asked_again(
     operator: Operator, model: ModelServer, assignment: UUID
 ) -> None:
