@@ -99,6 +99,8 @@ def recall(
             continue
         if one.proposal_id in repeated and likeness(titles[at], one.title) < SAME_IN_OTHER_WORDS:
             continue
+        if "opposite" in compare(titles[at], one.title, score).conflicts:
+            continue
         repeated.add(one.proposal_id)
         found[at] = _repeat(titles[at], one, score)
     return [

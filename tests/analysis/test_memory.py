@@ -87,6 +87,12 @@ def test_another_task_of_the_same_message_is_another_task(title: str) -> None:
     assert is_new(of(title, earlier(same=False)))
 
 
+@pytest.mark.parametrize("fate", ["rejected", "pending", "task"])
+@pytest.mark.parametrize("fresh", [True, False])
+def test_the_opposite_on_the_same_messages_is_no_repeat(fate: Fate, *, fresh: bool) -> None:
+    assert is_new(of("Remove the dark mode switch", earlier("Add the dark mode switch", fate, fresh=fresh)))
+
+
 def test_titles_that_name_different_numbers_are_different_tasks() -> None:
     assert is_new(of("Ship part 13", earlier("Ship part 12")))
     assert is_new(of("Ship part 13", earlier("Ship part 12", "task", shared=False, fresh=True)))
