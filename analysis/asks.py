@@ -33,6 +33,8 @@ _ADDRESS = re.compile(r"^\s*(?:@[\w.-]+[:,]?|[\w|\[\]`^{}-]+:)\s+")
 """Whom a message begins with: `@ada`, `ada:`."""
 _PROMISE = re.compile(r"\b(?:i['’]?ll|i will|i['’]m on|on it|will do|i can do|mine)\b", re.IGNORECASE)
 """A promise makes a task as well as an ask does, and the letters that the model learnt from hold few."""
+_OF_PROMISES = ("i'll", "i’ll", "ill", "i will", "m on", "on it", "will do", "i can do", "mine")
+"""Each promise holds one of these, which are found much sooner."""
 _FOREIGN = re.compile(r"[^\W\d_\u0000-\u024f]")
 """A letter of another script than the Latin one."""
 
@@ -217,7 +219,8 @@ def sentences(text: str) -> list[str]:
 
 def promises(text: str) -> bool:
     """Whether the text has the words of a promise."""
-    return _PROMISE.search(text) is not None
+    small = text.lower()
+    return any([part in small for part in _OF_PROMISES]) and _PROMISE.search(text) is not None  # noqa: C419 - sooner
 
 
 def is_english(text: str) -> bool:

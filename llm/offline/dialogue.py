@@ -46,7 +46,8 @@ _SETS_DATE = re.compile(r"\b(?:by|before|until|due|deadline|needed|need|latest|e
 _POLITE = pattern(r"^(?:@§\d+[\s,:]+|(?:and|so|hey|but|ok|also|hi|hello)[\s,]+)*(?:can|could|would|will) (?:you|u) ")
 LIKELY = -50
 """The score of `analysis.asks` from which on a sentence counts as an ask. From -120 to -50 asks of letters, held back,
-are told about equally well (F1 0.75 to 0.76); this end of it takes the fewest others for asks."""
+are told equally well (F1 0.76, each quarter by a model of the others); this end of it takes the fewest others for
+asks."""
 _PROMISES = ("promise", "plan", "offer")
 _REQUESTS = ("ask", "ask_any", "duty", "idea", "assign")
 
