@@ -112,7 +112,8 @@ def estimate(work: Work, frame: int, past: Past | None, counted: Counted | None 
         return Estimate(round(guess), work.batches * TYPICAL_ANSWER_TOKENS)
     used = past.input_tokens / (density * _line_tokens(past.work) + past.work.batches * frame)
     factor = min(max(used, 1 / _FARTHEST), _FARTHEST)
-    return Estimate(round(guess * factor), round(work.batches * past.output_tokens / past.work.batches))
+    # What an answer holds comes from the messages: a batch of fifty has more tasks than one of five.
+    return Estimate(round(guess * factor), round(work.messages * past.output_tokens / max(past.work.messages, 1)))
 
 
 def _line_tokens(work: Work) -> float:

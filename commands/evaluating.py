@@ -216,8 +216,13 @@ async def _evaluated(
         batches_failed=run["batches_failed"],
         tokens=run["llm_tokens_used"],
         estimate=previewed["estimated_input_tokens"] / max(run["input_tokens"], 1),
-        cost_usd=None if run["cost_estimate"] is None else float(run["cost_estimate"]),
+        cost_usd=_dollars(run["cost_estimate"]),
+        previewed_usd=_dollars(previewed["estimated_cost_usd"]),
     )
+
+
+def _dollars(amount: str | None) -> float | None:
+    return None if amount is None else float(amount)
 
 
 def _nothing_but_bad_batches(run: Mapping[str, Any]) -> bool:

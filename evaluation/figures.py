@@ -65,6 +65,9 @@ class Report:
     estimate: float
     """Input tokens as previewed, over those that were then used."""
     cost_usd: float | None
+    cost_estimate: float | None
+    """The cost as previewed, over what it then was; None where that was nothing or is unknown."""
+    cost_per_found_usd: float | None
     figures: dict[str, Figure]
     by_category: dict[str, tuple[int, int, int]]
     per_talk: dict[str, dict[str, int]] = field(repr=False)
@@ -123,6 +126,7 @@ def report(
     tokens: int,
     estimate: float,
     cost_usd: float | None,
+    previewed_usd: float | None = None,
 ) -> Report:
     """The figures of conversations, with intervals from drawing conversations with replacement."""
     whole = Counts.of_all(counts for _, counts in counted)
@@ -145,6 +149,8 @@ def report(
         tokens=tokens,
         estimate=round(estimate, 3),
         cost_usd=cost_usd,
+        cost_estimate=round(previewed_usd / cost_usd, 3) if cost_usd and previewed_usd is not None else None,
+        cost_per_found_usd=None if cost_usd is None or not whole.found else cost_usd / whole.found,
         figures={name: _figure(ratio, whole, draws) for name, ratio in RATIOS.items()},
         by_category={name: (one.found, one.tasks, one.proposals) for name, one in by_category.items()},
         per_talk={talk.id: asdict(counts) for talk, counts in counted},

@@ -12,14 +12,16 @@ def rendered(report: Report) -> str:
 
 
 def _lines(report: Report) -> Iterator[str]:
-    cost = "unknown" if report.cost_usd is None else f"{report.cost_usd:.4f} USD"
+    cost = _dollars(report.cost_usd)
     found = sum(row[0] for row in report.by_category.values())
-    each = f"{report.tokens / found:.0f}" if found else "–"
+    each, each_cost = (f"{report.tokens / found:.0f}", _dollars(report.cost_per_found_usd)) if found else ("–", "–")
     yield f"## {report.data_set}, {report.model}"
     yield ""
-    yield f"{report.talks} conversations, {report.tokens} tokens, {each} a found task, {cost}"
+    yield f"{report.talks} conversations, {report.tokens} tokens, {each} a found task"
+    yield f"cost {cost}, {each_cost} a found task"
     yield f"{report.batches} batches, {report.batches_failed} failed"
-    yield f"The preview said {report.estimate:.0%} of the input tokens that were used."
+    of_cost = "" if report.cost_estimate is None else f" and {report.cost_estimate:.0%} of the cost"
+    yield f"The preview said {report.estimate:.0%} of the input tokens that were used{of_cost}."
     yield ""
     yield "| figure | value | 95 % interval |"
     yield "| --- | --- | --- |"
@@ -56,6 +58,10 @@ def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
 def _worth(counts: Mapping[str, int]) -> int:
     """Tasks found, less what a reviewer reads in vain."""
     return counts["found"] - (counts["proposals"] - counts["found"])
+
+
+def _dollars(amount: float | None) -> str:
+    return "unknown" if amount is None else f"{amount:.4f} USD"
 
 
 def _number(value: float | None) -> str:

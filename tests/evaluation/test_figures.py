@@ -70,7 +70,7 @@ def test_a_report_has_intervals_and_is_the_same_every_time() -> None:
     assert 0 <= recall.low <= recall.value <= recall.high <= 1
     assert first.figures["owner accuracy"].value == 0.0
     assert first.figures["due date found"].value is None
-    assert "cost unknown" not in rendered(first)
+    assert "cost unknown, unknown a found task" in rendered(first)
     assert "3 batches, 1 failed" in rendered(first)
 
 

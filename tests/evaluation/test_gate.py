@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bpe_openai._bindings import tokenizer_for_encoding
 
 from tests.support.model_script import Rule
 from tests.support.model_server import ModelServer
@@ -56,6 +57,21 @@ def test_the_report_is_markdown_for_a_person(printed: str) -> None:
     assert "## cases, rules-1" in printed
     assert "| task recall | 0." in printed
     assert "| other languages | 3 | 3 |" in printed
+
+
+async def test_a_preview_says_what_a_model_then_counts_and_costs(folder: Path) -> None:
+    with ModelServer() as model:
+        model.count = tokenizer_for_encoding("o200k_base").count  # as the provider does, of all that it was sent
+        at = ["--provider", "openai", "--model", "gpt-4.1-mini", "--base-url", model.base_url]
+        at += ["--api-key-variable", "EVAL_KEY", "--output", str(folder / "priced.json")]
+        text = await output_of(["eval", "cases", "kept_back", *at], {"EVAL_KEY": "sk-test"})
+    cases, kept_back = json.loads((folder / "priced.json").read_text())
+    for report in (cases, kept_back):
+        assert 0.85 <= report["estimate"] <= 1.15
+        assert report["cost_per_found_usd"] * report["figures"]["task recall"]["value"] > 0
+    # How long a model's answers are is known from its first run on.
+    assert 0.85 <= kept_back["cost_estimate"] <= 1.15
+    assert f"{kept_back['cost_estimate']:.0%} of the cost." in text
 
 
 async def test_another_model_is_compared_its_failed_batches_left_out(folder: Path, reports: dict[str, Any]) -> None:

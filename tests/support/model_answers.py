@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,7 +91,11 @@ def _proposal(lines: Sequence[ShownLine]) -> Json:
     }
 
 
-def reply(request: Json, answer: Answer, rule: Rule | None, rude: Rude) -> Reply:
+Count = Callable[[str], int]
+"""The tokens of a text."""
+
+
+def reply(request: Json, answer: Answer, rule: Rule | None, rude: Rude, count: Count | None = None) -> Reply:
     """The reply to a call of Chat Completions, in the mode that it asks for."""
     do = rule.do if rule is not None else "ok"
     if rule is not None and (error := _error(rule, rude)) is not None:
@@ -100,7 +104,8 @@ def reply(request: Json, answer: Answer, rule: Rule | None, rude: Rude) -> Reply
     bound = request.get("max_completion_tokens") or request.get("max_tokens") or len(text)
     cut = text[: int(bound) * CHARACTERS_PER_TOKEN]
     finish = "length" if do == "truncated" or cut != text else "stop"
-    return Reply(200, _completion(request, cut, finish, prose=do == "prose", counted=do != "no_usage"))
+    completion = _completion(request, cut, finish, prose=do == "prose")
+    return Reply(200, completion if do == "no_usage" else completion | {"usage": _usage(request, cut, count)})
 
 
 def _error(rule: Rule, rude: Rude) -> Reply | None:
@@ -157,7 +162,18 @@ def _spoiled_text(do: str, text: str) -> str:
     return text
 
 
-def _completion(request: Json, text: str, finish: str, *, prose: bool, counted: bool) -> Json:
+def _usage(request: Json, text: str, count: Count | None) -> Json:
+    """By the characters of the messages, or counted, with what the request says of the answer's form."""
+    said = [str(message.get("content") or "") for message in request["messages"]]
+    if count is None:
+        asked, answered = sum(map(len, said)) // CHARACTERS_PER_TOKEN, -(-len(text) // CHARACTERS_PER_TOKEN)
+    else:
+        form = [json.dumps(request[part]) for part in ("tools", "response_format") if part in request]
+        asked, answered = sum(map(count, [*said, *form])), count(text)
+    return {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered}
+
+
+def _completion(request: Json, text: str, finish: str, *, prose: bool) -> Json:
     tools = request.get("tools")
     if tools and not prose:
         name = tools[0]["function"]["name"]
@@ -166,15 +182,10 @@ def _completion(request: Json, text: str, finish: str, *, prose: bool, counted: 
         finish = "tool_calls" if finish == "stop" else finish
     else:
         message = {"role": "assistant", "content": text}
-    completion: Json = {
+    return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "created": 1_700_000_000,
         "model": request.get("model", "stand-in"),
         "choices": [{"index": 0, "message": message, "finish_reason": finish}],
     }
-    if counted:
-        asked = sum(len(str(message.get("content") or "")) for message in request["messages"])
-        asked, said = asked // CHARACTERS_PER_TOKEN, -(-len(text) // CHARACTERS_PER_TOKEN)
-        completion["usage"] = {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
-    return completion

@@ -20,6 +20,7 @@ from typing import Self
 
 from tests.support.model_answers import (
     Answer,
+    Count,
     Reply,
     Rude,
     ShownLine,
@@ -42,6 +43,8 @@ class ModelServer:
         self.answer = answer
         self.finds_same = True
         """What it says of pairs of titles."""
+        self.count: Count | None = None
+        """What counts the tokens that it charges for, where they are to be right."""
         self.port = port
         self.state = Script()
         self._thread = threading.Thread(target=self._run, name="model-server", daemon=True)
@@ -138,7 +141,7 @@ class ModelServer:
                 reply = Reply(404, {"error": {"message": "no such path"}})
             else:
                 rude = Rude(prompt, headers.get("authorization", ""))
-                reply = reply_to(request, self._answer(prompt), rule, rude)
+                reply = reply_to(request, self._answer(prompt), rule, rude, self.count)
             alive = await _send(writer, reply, cut_short=rule is not None and rule.do == "cut_off")
             call.done(reply.status)
             return alive
