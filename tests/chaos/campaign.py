@@ -36,7 +36,8 @@ from tests.support.service import ROOT, Service, serving
 from tests.support.waiting import until
 from tests.support.working import Operator
 
-BATCHES = 60
+SIZES = (60, 40)
+"""Batches of the runs, in turn: one whose batches come to a worker in groups, and one with an activity for each."""
 CONCURRENCY = 6
 LATENCY_SECONDS = 0.4
 END_SECONDS = 180.0
@@ -83,14 +84,15 @@ class Fire:
 
     async def rage(self, faults: Sequence[Fault], count: int, tell: Callable[[str], None]) -> Campaign:
         """Strike so many times, over as many runs as that takes; AssertionError where something doesn't hold."""
-        self._assignment = await stand_in_assignment(self._service, self._model)
+        self._assignment = self._assignment or await stand_in_assignment(self._service, self._model)
         while len(self.campaign.struck) < count:
             await self._one_run(faults, count, tell)
         return self.campaign
 
     async def _one_run(self, faults: Sequence[Fault], count: int, tell: Callable[[str], None]) -> None:
         self._model.script(latency=LATENCY_SECONDS)
-        run_id = await self._started(self.campaign.runs)
+        batches = SIZES[self.campaign.runs % len(SIZES)]
+        run_id = await self._started(self.campaign.runs, batches)
         listener = Listener(self._service, run_id)
         lost = 0
         try:
@@ -106,9 +108,9 @@ class Fire:
             await listener.stop()
         calls = self._model.stats().calls
         self.campaign.runs += 1
-        self.campaign.batches += BATCHES
+        self.campaign.batches += batches
         self.campaign.calls += calls
-        self.campaign.paid_twice += calls - BATCHES
+        self.campaign.paid_twice += calls - batches
         self.campaign.reconnects += listener.reconnects
 
     async def _strike(self, fault: Fault, run_id: str) -> Struck:
@@ -157,7 +159,7 @@ class Fire:
         run = await self._run(run_id)
         return run is not None and run.status == "completed"
 
-    async def _started(self, number: int) -> str:
+    async def _started(self, number: int, batches: int) -> str:
         day = f"2024-{1 + number // 28 % 12:02d}-{1 + number % 28:02d}"
         messages = [
             {
@@ -168,7 +170,7 @@ class Fire:
                 "sent_at": f"{day}T{at // 60:02d}:{at % 60:02d}:00Z",
                 "content": f"please look at part {at} of shipment {number}",
             }
-            for at in range(10 * BATCHES)
+            for at in range(10 * batches)
         ]
         await self._service.post("/messages", {"messages": messages})
         body = {
@@ -216,7 +218,7 @@ def _report(campaign: Campaign) -> dict[str, Any]:
     for name, seconds in sorted(by_kind.items()):
         _say(f"{name:34} {len(seconds):5} {statistics.median(seconds):9.1f} {max(seconds):8.1f}")
     _say(
-        f"\n{len(campaign.struck)} faults over {campaign.runs} runs of {BATCHES} batches: {campaign.calls} calls for"
+        f"\n{len(campaign.struck)} faults over {campaign.runs} runs: {campaign.calls} calls for"
         f" {campaign.batches} batches ({campaign.paid_twice} asked again), {campaign.reconnects} reconnects,"
         " no violation"
     )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from bpe_openai._bindings import tokenizer_for_encoding
 
+from commands.evaluating import FOUND
 from tests.support.model_script import Rule
 from tests.support.model_server import ModelServer
 from tests.support.service import output_of
@@ -57,6 +58,14 @@ def test_the_report_is_markdown_for_a_person(printed: str) -> None:
     assert "## cases, rules-1" in printed
     assert "| task recall | 0." in printed
     assert "| other languages | 3 | 3 |" in printed
+
+
+@pytest.mark.skipif(not FOUND.is_dir(), reason=f"{FOUND} is not there")
+async def test_half_of_a_meeting_s_actions_are_found_with_few_others(folder: Path) -> None:
+    await output_of(["eval", "meetings", "--prefilter", "off", "--output", str(folder / "meetings.json")])
+    [report] = json.loads((folder / "meetings.json").read_text())
+    assert report["figures"]["task recall"]["value"] >= 0.5
+    assert report["figures"]["proposals per task"]["value"] <= 6
 
 
 async def test_a_preview_says_what_a_model_then_counts_and_costs(folder: Path) -> None:
