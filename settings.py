@@ -68,9 +68,9 @@ class Settings(BaseSettings):
     """Whether workers measure what titles mean, to find duplicates, which takes each of them 200 MB; without it they
     compare words."""
 
-    prompt_version: Literal["2", "3"] = "3"
+    prompt_version: Literal["2", "3", "4"] = "4"
     """How new runs show messages to the model (`analysis/prompts.py`): 2 by the clock alone, 3 conversation by
-    conversation, with what was said before where a batch goes on from there."""
+    conversation, with what was said before where a batch goes on from there, 4 also with each author's local time."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"

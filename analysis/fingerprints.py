@@ -38,5 +38,5 @@ def fingerprint(
 
 def _content(message: ChatMessage) -> str:
     """What a prompt shows of a message, shortened."""
-    shown = json.dumps([message.author, message.sent_at.isoformat(), message.text])
+    shown = json.dumps([message.author, message.local.isoformat(), message.text])
     return hashlib.sha256(shown.encode(errors="surrogatepass")).hexdigest()[:32]

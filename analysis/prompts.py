@@ -26,10 +26,12 @@ from uuid import UUID
 from analysis.conversations import conversations
 from models.conversation import ChatMessage
 
-PROMPT_VERSION = "3"
+PROMPT_VERSION = "4"
 """Changes whenever the layout or the rules do, so that a stored answer is only reused for the same question."""
 _BY_TIME = ("1", "2")
 """Versions that show a batch as it was planned, and nothing else. A run keeps the version that it began with."""
+_IN_UTC = (*_BY_TIME, "3")
+"""Versions that show every time in UTC, not by the clock of whoever wrote the message."""
 
 DEFAULT_SYSTEM_PROMPT = """\
 You read team chat for a product team and write down the tasks that it contains, so that a person can review them. The
@@ -71,8 +73,8 @@ How to answer:
 - source_message_ids: the REFs, such as m3, of every message that the proposal rests on, at least one.
 - assignee: the AUTHOR who took the task, or was asked to do it and did not refuse, written exactly as shown, and only
   one who wrote or is named in the messages that you cite. Leave it out when that is nobody: never guess.
-- due_date: as YYYY-MM-DD, only when the messages name a day. Count "tomorrow" and "Friday" from the TIME, which is UTC,
-  of the message that says it; when the day changes further down, the last one counts.
+- due_date: as YYYY-MM-DD, only when the messages name a day. Count "tomorrow" and "Friday" from the TIME, which
+  is {clock}, of the message that says it; when the day changes further down, the last one counts.
 - quotes: for each important REF, the words that show the task, copied exactly.
 - tags: up to five short words. project_name: the project's name, only when the messages are about it."""
 
@@ -170,14 +172,14 @@ def render(
     refs = _numbered(talks)
     nonce = fence or secrets.token_hex(8)
     lines = [
-        *_heading(messages),
+        *_heading(messages, version),
         *(_project_lines(project) if project else ()),
-        *(_line(_CONTEXT_REF, message) for message in context),
+        *(_line(_CONTEXT_REF, message, version) for message in context),
         f"{_OPENING} {nonce}",
-        *_batch_lines(list(refs), talks, time_gap_seconds),
+        *_batch_lines(list(refs), talks, time_gap_seconds, version),
         f"{_CLOSING} {nonce}",
     ]
-    return RenderedPrompt(_system(system_prompt, max_proposals), "\n".join(lines), refs)
+    return RenderedPrompt(_system(system_prompt, max_proposals, version), "\n".join(lines), refs)
 
 
 def read_shown(user: str) -> Shown:
@@ -209,16 +211,18 @@ def shown_author(author: str) -> str:
     return name.translate(_BRACKETS)[:_MAX_AUTHOR].strip() or "unknown"
 
 
-def _system(system_prompt: str, max_proposals: int | None) -> str:
+def _system(system_prompt: str, max_proposals: int | None, version: str) -> str:
+    rules = _RULES.replace("{clock}", "UTC" if version in _IN_UTC else "by the clock of its author")
     limit = f"\n- Give at most {max_proposals} proposals, the surest ones." if max_proposals is not None else ""
-    return f"{system_prompt.strip()}\n\n{_RULES}{limit}"
+    return f"{system_prompt.strip()}\n\n{rules}{limit}"
 
 
-def _heading(messages: Sequence[ChatMessage]) -> Iterator[str]:
+def _heading(messages: Sequence[ChatMessage], version: str) -> Iterator[str]:
     """Weekdays are named because people write "by Friday"."""
     if messages:
-        times = [message.sent_at.astimezone(UTC) for message in messages]
-        yield f"Messages from {min(times):%a %Y-%m-%d} to {max(times):%a %Y-%m-%d} (UTC)."
+        days = [_time(message, version).date() for message in messages]
+        zone = " (UTC)" if all(_time(message, version).tzinfo is UTC for message in messages) else ""
+        yield f"Messages from {min(days):%a %Y-%m-%d} to {max(days):%a %Y-%m-%d}{zone}."
         yield f"Channel: {fold(messages[0].channel)}"
 
 
@@ -243,7 +247,9 @@ def _numbered(talks: Sequence[Sequence[ChatMessage]]) -> dict[str, UUID]:
     return {f"m{number}": message.id for number, message in enumerate(chain.from_iterable(talks), start=1)}
 
 
-def _batch_lines(refs: Sequence[str], talks: Sequence[Sequence[ChatMessage]], time_gap_seconds: float) -> Iterator[str]:
+def _batch_lines(
+    refs: Sequence[str], talks: Sequence[Sequence[ChatMessage]], time_gap_seconds: float, version: str
+) -> Iterator[str]:
     waiting = iter(refs)
     for number, talk in enumerate(talks):
         previous: datetime | None = None
@@ -251,13 +257,17 @@ def _batch_lines(refs: Sequence[str], talks: Sequence[Sequence[ChatMessage]], ti
             begins = number > 0 if previous is None else (message.sent_at - previous).total_seconds() > time_gap_seconds
             if begins:
                 yield ""
-            yield _line(next(waiting), message)
+            yield _line(next(waiting), message, version)
             previous = message.sent_at
 
 
-def _line(ref: str, message: ChatMessage) -> str:
-    sent_at = message.sent_at.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()
-    return f"[{ref}] {shown_author(message.author)} ({sent_at}Z): {fold(message.text)}"
+def _line(ref: str, message: ChatMessage, version: str) -> str:
+    sent_at = _time(message, version).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return f"[{ref}] {shown_author(message.author)} ({sent_at}): {fold(message.text)}"
+
+
+def _time(message: ChatMessage, version: str) -> datetime:
+    return message.sent_at.astimezone(UTC) if version in _IN_UTC else message.local
 
 
 def _shown(line: str) -> ShownMessage:

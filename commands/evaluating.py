@@ -65,9 +65,9 @@ def evaluate(
     concurrency: Annotated[int | None, typer.Option(help="Requests that the server takes at a time.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Tokens that an answer may have.")] = None,
     prompt_version: Annotated[
-        Literal["2", "3"],
-        typer.Option(help="2 shows messages by the clock, 3 by conversation and with context."),
-    ] = "3",
+        Literal["2", "3", "4"],
+        typer.Option(help="2 shows messages by the clock, 3 by conversation and with context, 4 in local times, too."),
+    ] = "4",
     prefilter: Annotated[str, typer.Option(help="rules, scored or off.")] = "rules",
     max_batch_size: Annotated[int | None, typer.Option(help="Messages of a batch at most.")] = None,
     output: Annotated[Path | None, typer.Option(help="Write the figures to this file, too, as JSON.")] = None,

@@ -214,7 +214,7 @@ _SHOWN = ", ".join(  # as a `ChatMessage` has it
     f"message.{name}"
     for name in (
         *("id", "channel", "author", "sent_at", "content"),
-        *("thread_id", "reply_to", "is_bot", "external_id"),
+        *("thread_id", "reply_to", "is_bot", "external_id", "utc_offset"),
     )
 )
 _messages = Statement(

@@ -88,8 +88,19 @@ def _is_storable(value: str) -> bool:
     return _UNSTORABLE.search(value) is None
 
 
-_COLUMNS = ("channel", "external_id", "author", "sent_at", "content", "thread_id", "reply_to", "is_bot", "is_system")
+_COLUMNS = (
+    *("channel", "external_id", "author", "sent_at", "content"),
+    *("thread_id", "reply_to", "is_bot", "is_system", "utc_offset"),
+)
 _values = attrgetter(*_COLUMNS)
+
+# Who learns of a writer's clock later has no new message: nothing was edited.
+_SAYS_ANOTHER_THING = """
+    (m.author, m.sent_at, m.content, m.thread_id, m.reply_to, m.is_bot, m.is_system) IS DISTINCT FROM (
+        excluded.author, excluded.sent_at, excluded.content, excluded.thread_id, excluded.reply_to,
+        excluded.is_bot, excluded.is_system
+    )
+"""
 
 # The ids are made in the order given, because messages of one moment are read in the order of their ids; the rows are
 # written in the order of their keys, so that parallel imports wait for each other and never in a circle. There is no
@@ -101,7 +112,8 @@ _UPSERT = text(f"""
         FROM unnest(
             CAST(:channel AS text[]), CAST(:external_id AS text[]), CAST(:author AS text[]),
             CAST(:sent_at AS timestamptz[]), CAST(:content AS text[]), CAST(:thread_id AS text[]),
-            CAST(:reply_to AS text[]), CAST(:is_bot AS boolean[]), CAST(:is_system AS boolean[])
+            CAST(:reply_to AS text[]), CAST(:is_bot AS boolean[]), CAST(:is_system AS boolean[]),
+            CAST(:utc_offset AS smallint[])
         ) AS given ({", ".join(_COLUMNS)})
     ),
     written AS (
@@ -111,11 +123,9 @@ _UPSERT = text(f"""
         ON CONFLICT (source_id, channel, external_id) DO UPDATE SET
             author = excluded.author, sent_at = excluded.sent_at, content = excluded.content,
             thread_id = excluded.thread_id, reply_to = excluded.reply_to,
-            is_bot = excluded.is_bot, is_system = excluded.is_system, updated_at = now()
-        WHERE (m.author, m.sent_at, m.content, m.thread_id, m.reply_to, m.is_bot, m.is_system) IS DISTINCT FROM (
-            excluded.author, excluded.sent_at, excluded.content, excluded.thread_id, excluded.reply_to,
-            excluded.is_bot, excluded.is_system
-        )
+            is_bot = excluded.is_bot, is_system = excluded.is_system, utc_offset = excluded.utc_offset,
+            updated_at = CASE WHEN {_SAYS_ANOTHER_THING} THEN now() ELSE m.updated_at END
+        WHERE m.utc_offset <> excluded.utc_offset OR {_SAYS_ANOTHER_THING}
         RETURNING xmax = 0 AS is_new
     )
     SELECT count(*) FILTER (WHERE is_new) AS inserted, count(*) FILTER (WHERE NOT is_new) AS updated FROM written

@@ -10,7 +10,7 @@ from ingest.entries import Entry, Format, Found, ReadOptions, Skipped
 from ingest.json_values import BadJsonError, parse_json
 from ingest.lines import opened, read_lines
 from models.base import AwareTime
-from models.conversation import IncomingMessage
+from models.conversation import IncomingMessage, utc_offset
 
 REASONS = {"missing": "missing_field", "extra_forbidden": "unknown_field"}
 """Pydantic's type of a fault → the reason that is counted."""
@@ -40,6 +40,7 @@ class _Line(BaseModel):
             thread_id=self.thread_id,
             reply_to=self.reply_to,
             is_bot=self.is_bot,
+            utc_offset=utc_offset(self.sent_at),
         )
 
 

@@ -7,7 +7,7 @@ messages: after its id) with one file a day. A message is known by channel and `
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ from ingest.entries import Entry, Format, Found, ReadOptions, Skipped
 from ingest.json_values import BadJsonError, array_items, parse_json
 from ingest.slack_schema import Conversation, File, SlackMessage, User
 from ingest.slack_text import plain_text, without_tokens
-from models.conversation import IncomingMessage
+from models.conversation import IncomingMessage, utc_offset
 
 CONVERSATION_LISTS = ("channels.json", "groups.json", "mpims.json", "dms.json")
 USER_LISTS = ("users.json", "org_users.json")
@@ -48,6 +48,7 @@ class _Workspace:
     people: dict[str, str] = field(default_factory=dict)
     bots: set[str] = field(default_factory=lambda: {SLACKBOT})
     channels: dict[str, str] = field(default_factory=dict)
+    clocks: dict[str, tzinfo] = field(default_factory=dict)
 
     def author(self, message: SlackMessage, user: str | None) -> str | None:
         if user is None or self.is_bot(message, user):
@@ -94,6 +95,8 @@ def _learn(archive: Archive, workspace: _Workspace) -> Iterator[Skipped]:
                 yield user
                 continue
             workspace.people[user.id] = user.shown_name()
+            if (clock := user.clock()) is not None:
+                workspace.clocks[user.id] = clock
             if user.is_bot:
                 workspace.bots.add(user.id)
     for name in CONVERSATION_LISTS:
@@ -156,6 +159,7 @@ def _message(message: SlackMessage, channel: str, position: str, workspace: _Wor
         reply_to=message.thread_ts if message.thread_ts != message.ts else None,
         is_bot=workspace.is_bot(message, user),
         is_system=message.subtype in SYSTEM_SUBTYPES,
+        utc_offset=utc_offset(sent_at.astimezone(workspace.clocks.get(user or "", UTC))),
     )
     return Found(incoming, position)
 

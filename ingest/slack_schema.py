@@ -1,8 +1,12 @@
 """The parts of a Slack export that matter here. Other fields are passed over; a wrong type is an error."""
 
+from datetime import timedelta, timezone, tzinfo
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+_DAY_SECONDS = 86_400
 
 
 def _none_as_empty(value: object) -> object:
@@ -28,9 +32,23 @@ class User(_Part):
     real_name: str | None = None
     is_bot: bool = False
     profile: Profile = Profile()
+    tz: str | None = None
+    tz_offset: int | None = None
+    """Seconds, as they were when the export was made."""
 
     def shown_name(self) -> str:
         return self.profile.shown_name() or self.real_name or self.name or self.id
+
+    def clock(self) -> tzinfo | None:
+        """The clock that the person sees: of the zone, which knows of summer, else of the offset."""
+        try:
+            if self.tz:
+                return ZoneInfo(self.tz)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            pass
+        if self.tz_offset is None or abs(self.tz_offset) >= _DAY_SECONDS:
+            return None
+        return timezone(timedelta(seconds=self.tz_offset))
 
 
 class Conversation(_Part):

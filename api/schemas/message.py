@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, W
 from pydantic_core import PydanticCustomError
 
 from api.schemas.fields import Body
-from models.conversation import IncomingMessage
+from models.conversation import IncomingMessage, utc_offset
 from models.message import Message
 
 MAX_MESSAGES = 1000
@@ -24,9 +24,10 @@ def _moment(value: object) -> datetime:
     if moment.tzinfo is None:
         raise PydanticCustomError("naive_time", "needs an offset, like 2026-03-10T09:00:00Z")
     try:
-        return moment.astimezone(UTC)
+        moment.astimezone(UTC)
     except OverflowError:
         raise PydanticCustomError("invalid_time", "is out of range") from None
+    return moment
 
 
 class MessageItem(Body):
@@ -44,7 +45,8 @@ class MessageItem(Body):
     is_system: bool = False
 
     def incoming(self) -> IncomingMessage:
-        return IncomingMessage(**self.model_dump(exclude={"source"}))
+        given = self.model_dump(exclude={"source", "sent_at"})
+        return IncomingMessage(sent_at=self.sent_at.astimezone(UTC), utc_offset=utc_offset(self.sent_at), **given)
 
 
 class MessagesBatch(Body):

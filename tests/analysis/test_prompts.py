@@ -1,7 +1,8 @@
 """The layout of a batch: readable, and out of reach of what people write."""
 
 import re
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -230,3 +231,39 @@ def test_times_are_shown_in_utc_to_the_second() -> None:
     _, inside = fenced(render([late]))
 
     assert inside == ["[m1] alice (2025-01-06T09:00:00Z): hi"]
+
+
+def test_a_time_is_shown_by_the_clock_of_its_author() -> None:
+    east = replace(message("done by tomorrow", minute=15 * 60), utc_offset=120)
+    west = replace(message("ok", author="bob", minute=15 * 60 + 1), utc_offset=-300)
+    shown = render([east, west])
+    lines = [line for line in shown.user.split("\n") if line.startswith("[m")]
+    assert [line.partition(": ")[0] for line in lines] == [
+        "[m1] alice (2025-01-07T02:00:00+02:00)",
+        "[m2] bob (2025-01-06T19:01:00-05:00)",
+    ]
+    assert shown.user.startswith("Messages from Mon 2025-01-06 to Tue 2025-01-07.\n")
+    assert "is by the clock of its author, of the message" in shown.system
+    assert [one.sent_at.utcoffset() for one in read_shown(shown.user).messages] == [
+        timedelta(hours=2),
+        timedelta(hours=-5),
+    ]
+
+
+def test_an_earlier_version_shows_utc() -> None:
+    shown = render([replace(message("done by tomorrow"), utc_offset=120)], version="3")
+    assert "[m1] alice (2025-01-06T09:00:00Z): " in shown.user
+    assert "(UTC)." in shown.user
+    assert "is UTC, of the message" in shown.system
+
+
+def test_where_all_clocks_show_utc_only_the_rules_differ_from_the_version_before() -> None:
+    talk = conversation(5)
+    assert render(talk, fence="x").user == render(talk, fence="x", version="3").user
+
+
+@pytest.mark.parametrize("offset", [-720, 840])
+def test_a_clock_at_the_end_of_time_shows_utc(offset: int) -> None:
+    for moment in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)):
+        one = replace(message("hello"), sent_at=moment, utc_offset=offset)
+        assert read_shown(render([one]).user).messages

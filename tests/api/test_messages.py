@@ -1,10 +1,15 @@
 """Messages: taken in bulk, found again."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
+from db import batches
+from db.engine import Database
+from models.message import Message
 from tests.support.api import ServedApi
 
 
@@ -31,6 +36,26 @@ async def test_messages_are_inserted_once_and_updated_when_they_change(api: Serv
     assert again == {"inserted": 1, "updated": 1, "unchanged": 1, "rejected": []}
     found = await api.get("/messages")
     assert [item["content"] for item in found["items"]] == ["message 3", "edited", "message 1"]
+
+
+async def test_the_clock_of_the_writer_is_kept_and_learning_of_it_is_no_edit(
+    api: ServedApi, database: Database
+) -> None:
+    await store(api, message(1, sent_at="2026-03-11T04:30:00Z"))
+    [before] = await _rows(database)
+    stored = await store(api, message(1, sent_at="2026-03-10T23:30:00-05:00"))
+    assert (stored["updated"], stored["unchanged"]) == (1, 0)
+    [row] = await _rows(database)
+    assert (row.sent_at, row.utc_offset, row.updated_at) == (before.sent_at, -300, before.updated_at)
+    assert (await store(api, message(1, sent_at="2026-03-10T23:30:00-05:00")))["unchanged"] == 1
+    async with database.transaction() as session:
+        [shown] = await batches.messages(session, [row.id])
+    assert shown.local.isoformat() == "2026-03-10T23:30:00-05:00"
+
+
+async def _rows(database: Database) -> Sequence[Message]:
+    async with database.transaction() as session:
+        return (await session.exec(select(Message))).all()
 
 
 async def test_the_source_the_channel_and_the_id_are_the_key(api: ServedApi) -> None:

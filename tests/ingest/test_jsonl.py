@@ -45,10 +45,11 @@ def test_a_line_has_the_fields_of_a_posted_message() -> None:
     )
 
 
-def test_the_time_becomes_utc() -> None:
+def test_the_time_becomes_utc_and_its_offset_is_kept() -> None:
     entry = one({**LINE, "sent_at": "2026-03-10T09:00:00+02:00"})
     assert isinstance(entry, Found)
     assert entry.message.sent_at.isoformat() == "2026-03-10T07:00:00+00:00"
+    assert entry.message.utc_offset == 120
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from ingest.entries import Entry, Found, ReadOptions, Skipped
 from ingest.slack import SLACK
 from models.conversation import IncomingMessage
 
-USERS = [
+USERS: list[dict[str, object]] = [
     {"id": "U1", "name": "ann", "real_name": "Ann Archer", "profile": {"display_name": "annie", "real_name": "Ann A."}},
     {"id": "U2", "name": "bob", "real_name": "Bob Baker", "profile": {"display_name": "", "real_name": "Bob Baker"}},
     {"id": "U3", "name": "builder", "is_bot": True, "profile": {"real_name": "Builder"}},
@@ -79,6 +79,25 @@ def test_a_message_is_known_by_channel_and_ts_to_the_microsecond(workspace: Work
         sent_at=datetime(2026, 3, 10, 9, 0, 0, 200, tzinfo=UTC),
         content="hello there",
     )
+
+
+@pytest.mark.parametrize(
+    ("clock", "offset"),
+    [
+        ({}, 0),
+        ({"tz": "America/New_York", "tz_offset": -18_000}, -240),  # which had summer by then
+        ({"tz": "Mars/Olympus", "tz_offset": -18_000}, -300),
+        ({"tz": "../../etc/passwd", "tz_offset": 19_800}, 330),
+        ({"tz": "America"}, 0),
+        ({"tz": "", "tz_offset": 10**9}, 0),
+    ],
+)
+def test_a_message_keeps_the_clock_of_its_author(workspace: Workspace, clock: dict[str, object], offset: int) -> None:
+    users = [USERS[0] | clock, *USERS[1:]]
+    [entry] = read(write_zip(workspace.path, files(said(), **{"users.json": users})))
+    assert isinstance(entry, Found)
+    assert entry.message.utc_offset == offset
+    assert entry.message.sent_at == datetime(2026, 3, 10, 9, 0, 0, 200, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("ts", [1773133200.0002, 1773133200, "yesterday", "1773133200", "999999999999.000000", "1.2.3"])

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
 from time import perf_counter
@@ -470,6 +470,12 @@ def test_talk_that_is_no_task(lines: list[tuple[str, str]]) -> None:
 )
 def test_a_deadline_counts_from_the_day_of_the_message(when: str, due: date | None) -> None:
     assert the_task(("Ana", f"@Ben please publish the survey results {when}"), ("Ben", "ok")).due_date == due
+
+
+def test_tomorrow_is_so_by_the_clock_of_whoever_says_it() -> None:
+    late = datetime(2025, 3, 5, 23, 30, tzinfo=timezone(timedelta(hours=-5)))
+    said = [OfflineMessage("m1", "Ana", late, "@Ben please publish the survey results tomorrow")]
+    assert [task.due_date for task in extract_tasks(said)] == [date(2025, 3, 6)]
 
 
 def test_the_answer_may_set_the_date() -> None:
