@@ -60,7 +60,8 @@ When in doubt, leave it out.
 How to answer:
 - Give one proposal for each task, and put messages about the same task together, also those that change it later. When
   there is no task, give an empty list: that is a good answer.
-- title: what is to be done, as a short imperative phrase of at most 200 characters, in the language of the messages.
+- title: what is to be done, as a short imperative phrase of at most 200 characters. It, description and reasoning are
+  in the language of the messages.
 - description: what a person needs to know to do it, in one to five sentences, from the messages only.
 - priority: low, medium, high or critical. Use critical only when something is broken for users right now.
 - category: bug, feature, improvement, question or chore.
