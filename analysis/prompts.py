@@ -221,8 +221,9 @@ def _system(system_prompt: str, max_proposals: int | None, version: str) -> str:
 def _heading(messages: Sequence[ChatMessage], version: str) -> Iterator[str]:
     """Weekdays are named because people write "by Friday"."""
     if messages:
-        days = [_time(message, version).date() for message in messages]
-        zone = " (UTC)" if all(_time(message, version).tzinfo is UTC for message in messages) else ""
+        times = [_time(message, version) for message in messages]
+        days = [time.date() for time in times]
+        zone = " (UTC)" if all(time.tzinfo is UTC for time in times) else ""
         yield f"Messages from {min(days):%a %Y-%m-%d} to {max(days):%a %Y-%m-%d}{zone}."
         yield f"Channel: {fold(messages[0].channel)}"
 
