@@ -8,7 +8,7 @@ from temporalio import activity
 from activities.attempts import Heart, beating, step
 from activities.resources import Resources
 from analysis.batches import PlannedBatch, Planner
-from db import batches, runs
+from db import batches, plans, runs
 from logs import logger
 from models.base import now
 from models.run import AnalysisRun
@@ -47,7 +47,7 @@ class BatchingActivities:
                         return True
                     if held.run.batches_created != stored:
                         return False
-                    await batches.add(held, part)
+                    await plans.add(held, part)
                 stored += len(part)
                 heart.at(stored)
         return True
@@ -81,7 +81,7 @@ async def _planned(session: AsyncSession, run: AnalysisRun) -> AsyncIterator[lis
     """The batches that aren't stored yet, some hundreds at a time."""
     planner = Planner(max_batch_size=int(run.options["max_batch_size"]))
     planned: list[PlannedBatch] = []
-    async for stretch in batches.kept_stretches(session, run.id, int(run.options["time_gap_seconds"])):
+    async for stretch in plans.kept_stretches(session, run.id, int(run.options["time_gap_seconds"])):
         planned += planner.plan(stretch)
         while len(planned) >= ROWS_AT_ONCE:
             yield planned[:ROWS_AT_ONCE]

@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from analysis import prefilter
 from analysis.asks import Passed, Places, shipped
 from analysis.batches import Stretch
-from db.batches import STRETCHES, stretches
+from db.plans import STRETCHES, stretches
 from models.base import Timestamp
 from models.run import AnalysisRun
 

@@ -23,11 +23,13 @@ from db import (
     audit,
     batches,
     bulk,
+    estimates,
     evidence,
     lifecycle,
     memory,
     message_search,
     outbox,
+    plans,
     proposals,
     run_views,
     runs,
@@ -356,11 +358,11 @@ FOUND: dict[str, tuple[Act, set[str]]] = {
         {"ix_messages_window"},
     ),
     "what a run batches": (
-        lambda session, large: every(batches.kept_stretches(session, large.run.id, 600)),
+        lambda session, large: every(plans.kept_stretches(session, large.run.id, 600)),
         {"messages_pkey", "run_message_chunks_pkey"},
     ),
     "what a model used": (
-        lambda session, _: batches.past_usage(session, "offline", "rules-1"),
+        lambda session, _: estimates.past_usage(session, "offline", "rules-1"),
         {"analysis_batches_pkey", "messages_pkey"},
     ),
     "the messages of a batch": (

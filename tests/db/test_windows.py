@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from analysis.batches import Stretch
 from analysis.prefilter import Rules, rules_for
-from db import batches, runs, windows
+from db import plans, runs, windows
 from db.engine import Database
 from db.messages import find_source
 from models.conversation import IncomingMessage
@@ -226,7 +226,7 @@ async def test_a_preview_shows_what_a_run_then_does(database: Database) -> None:
 
 async def stretches(database: Database, run: AnalysisRun) -> list[Stretch]:
     async with database.transaction() as session:
-        found = batches.kept_stretches(session, run.id, int(run.options["time_gap_seconds"]))
+        found = plans.kept_stretches(session, run.id, int(run.options["time_gap_seconds"]))
         return [part async for part in found]
 
 
