@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from decimal import Decimal
@@ -12,13 +12,13 @@ from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities import patience, spending
 from activities.connections import connection_of
 from activities.places import Places
-from activities.questions import MAX_TOKENS_UNDER_BUDGET, Question, budget_of, may_call
+from activities.questions import Question, budget_of, may_call
 from activities.resources import Resources
+from activities.spending import BudgetSpentError, Request
 from activities.together import Together
-from analysis.budgets import affordable_tokens, least_tokens
-from analysis.costs import cost_of
 from analysis.estimates import TYPICAL_ANSWER_TOKENS
 from analysis.proposals import ProposalDraft
 from analysis.same_work import Pair, PairsPrompt
@@ -30,7 +30,6 @@ from llm.asking import BeforeRequest, CallRecord, ModelCall, ask
 from llm.extraction import ExtractionCall
 from llm.providers import ProviderConnection
 from llm.same_work import same_work
-from logs import logger
 from models.agent import LLMProvider
 from models.base import new_id, now
 from models.run import AnalysisRun
@@ -42,15 +41,8 @@ MONEY_POLL_SECONDS = 0.3
 PLACE_POLL_SECONDS = 0.5
 FRESH_SECONDS = 1.0
 """How long a look at the run and at the limiter holds for the request after it."""
-STORE_PATIENCE_SECONDS = 600.0
-"""How long an answer that can't be stored is kept and tried again."""
-CANCELLED_PATIENCE_SECONDS = 3.0
-"""How long that takes at most once the attempt is cancelled: a worker that stops waits for it."""
 PAUSE_WITHOUT_RETRY_AFTER = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 """Seconds for which a 429 that names no time closes the limiter, longer each time in a row."""
-
-_log = logger("gleaner.worker")
-
 
 Counting: TypeAlias = Together[UUID, answers.Spent, None]
 """What attempts of one run have spent is counted together."""
@@ -58,10 +50,6 @@ Counting: TypeAlias = Together[UUID, answers.Spent, None]
 
 class _RunHeldError(Exception):
     """The run stopped running while this attempt waited for its turn."""
-
-
-class BudgetSpentError(Exception):
-    """What is left of the run's budget doesn't pay for a call. Its text has the figures."""
 
 
 class Asking:
@@ -150,7 +138,7 @@ class Asking:
                     raise
                 refused += 1
             except asyncio.CancelledError:
-                await _briefly(asyncio.create_task(self._count(question, record, "cancelled")))
+                await patience.briefly(asyncio.create_task(self._count(question, record, "cancelled")))
                 raise
             else:
                 await self._keep_answer(question, record)
@@ -218,46 +206,15 @@ class Asking:
         """
         if question.budget is None:
             return None
+        request = Request(question, self._attempt(question), input_tokens, record.cost_usd or Decimal(0))
         while True:
             async with self._database.transaction() as session:
                 budget = budget_of((await self._running(session)).options) or question.budget
-                bound = await self._reserve(session, question, record, input_tokens, budget)
+                bound = await spending.reserve(session, request, budget)
             if bound is not None:
+                self.shortened = bound < request.wanted
                 return bound
             await asyncio.sleep(MONEY_POLL_SECONDS)
-
-    async def _reserve(
-        self, session: AsyncSession, question: Question, record: CallRecord, input_tokens: int, budget: Decimal
-    ) -> int | None:
-        """The bound for which money was reserved; None while others have it."""
-        used = record.cost_usd or Decimal(0)
-        wanted = question.max_tokens or MAX_TOKENS_UNDER_BUDGET
-        input_cost, output_cost = self._cost(question, input_tokens, 0), self._cost(question, 0, wanted)
-        account = await budgets.account(session, self._attempt(question))
-        room = budget - account.committed - used
-        bound = affordable_tokens(room, input_cost=input_cost, output_cost=output_cost, wanted=wanted)
-        if bound < wanted:
-            if account.others:
-                return None
-            if bound < least_tokens(await budgets.longest_answer(session, self._ref.run_id), wanted=wanted):
-                spent = account.committed + used
-                raise BudgetSpentError(f"{spent:f} of {budget:f} US dollars are spent, and the rest pays for no call.")
-        self.shortened = bound < wanted
-        amount = input_cost + self._cost(question, 0, bound)
-        await budgets.reserve(session, self._attempt(question), amount, spent=used)
-        return bound
-
-    def _cost(self, question: Question, input_tokens: int, output_tokens: int) -> Decimal:
-        cost = cost_of(
-            question.provider.type,
-            question.agent["model_name"],
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-            own_price=own_price(question.provider),
-        )
-        if cost is None:
-            raise BudgetSpentError("The model has no price any more, so the budget can't be kept.")
-        return cost
 
     def _attempt(self, question: Question) -> budgets.Attempt:
         return budgets.Attempt(self._ref.run_id, self._ref.batch_no, question.attempt)
@@ -269,11 +226,11 @@ class Asking:
             await limiter.close(session, provider.id, seconds)
 
     async def _keep_answer(self, question: Question, record: CallRecord) -> None:
-        await _seen_through(self._store(question, record, "answered", None))
+        await patience.seen_through(self._store(question, record, "answered", None))
 
     async def _keep_failure(self, question: Question, record: CallRecord, failure: ModelFailure) -> None:
         """Count a failed call; an answer that doesn't validate is kept too, for a parser that may read it one day."""
-        await _seen_through(self._store(question, record, failure.kind, failure.detail))
+        await patience.seen_through(self._store(question, record, failure.kind, failure.detail))
 
     async def _count(self, question: Question, record: CallRecord, outcome: Literal["cancelled", "not_called"]) -> None:
         if record.requests:
@@ -308,7 +265,7 @@ class Asking:
                 if question.budget is not None:
                     await budgets.settle(session, self._attempt(question), "unknown" if record.under_way else "known")
 
-        await _patiently(write)
+        await patience.until_stored(write)
         self._placed = self._placed and spent.holder is None
 
     def _spent(self, question: Question, record: CallRecord, outcome: str, detail: str | None) -> answers.Spent:
@@ -342,33 +299,3 @@ class Asking:
         except Exception as error:
             if not is_outage(error):
                 raise
-
-
-async def _seen_through(storing: Coroutine[None, None, None]) -> None:
-    """Wait for what a call has cost to be stored; cancelling it leaves a little time before it is given up."""
-    task = asyncio.create_task(storing)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await _briefly(task)
-        raise
-
-
-async def _briefly(storing: asyncio.Task[None]) -> None:
-    await asyncio.wait([storing], timeout=CANCELLED_PATIENCE_SECONDS)
-    storing.cancel()
-
-
-async def _patiently(write: Callable[[], Awaitable[Result]]) -> Result:
-    loop = asyncio.get_running_loop()
-    end = loop.time() + STORE_PATIENCE_SECONDS
-    pause = 0.2
-    while True:
-        try:
-            return await write()
-        except Exception as error:
-            if not is_outage(error) or loop.time() >= end:
-                raise
-            _log.warning("An answer waits to be stored", error=type(error).__name__)
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, 5.0)

@@ -10,7 +10,7 @@ from uuid import UUID
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.asking import PLACE_POLL_SECONDS, Asking, BudgetSpentError, Counting
+from activities.asking import PLACE_POLL_SECONDS, Asking, Counting
 from activities.attempts import beating, step
 from activities.findings import Answered, stored
 from activities.judging import Judging
@@ -18,6 +18,7 @@ from activities.places import Places
 from activities.questions import Question, may_call, read_question
 from activities.resources import Resources
 from activities.saving import Saver
+from activities.spending import BudgetSpentError
 from activities.together import Together
 from analysis.proposals import AnswerInvalidError, parse_answer
 from analysis.verdicts import PROVIDER_WIDE, judge

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from activities.asking import PLACE_POLL_SECONDS, Asking, BudgetSpentError, Counting
+from activities.asking import PLACE_POLL_SECONDS, Asking, Counting
 from activities.findings import Answered
 from activities.places import Places
 from activities.questions import Question, read_question
 from activities.resources import Resources
+from activities.spending import BudgetSpentError
 from analysis.memory import doubtful
 from analysis.proposals import AnswerInvalidError
 from analysis.same_work import MOST_PAIRS, Pair, PairsPrompt, fingerprint, parse, render
