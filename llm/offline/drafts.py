@@ -8,6 +8,9 @@ from llm.offline.cues import ActKind
 LOWEST_CONFIDENCE = 0.5
 """Below this a draft is more likely noise than a task, and isn't proposed."""
 
+PROMISES = ("promise", "plan", "offer")
+"""Acts of somebody who speaks of their own work."""
+
 _AS_SAID: dict[ActKind, float] = {
     "record": 0.95, "assign": 0.78, "ask": 0.7, "ask_any": 0.52, "promise": 0.75, "plan": 0.6, "offer": 0.25,
     "duty": 0.55, "idea": 0.3,
