@@ -6,7 +6,8 @@ from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from llm.offline.abroad import INFINITIVE
-from llm.offline.cues import ANY_CUE, DIRECT, HANDING_ON, YOU, ActKind
+from llm.offline.cues import ANY_CUE, DIRECT, HANDING_ON, YOU, Act, ActKind
+from llm.offline.imperatives import REPORTED, imperative, passive
 from llm.offline.indirect import INDIRECT
 from llm.offline.names import MARK
 from llm.offline.patterns import pattern
@@ -15,49 +16,6 @@ from llm.offline.sentences import Sentence
 from llm.offline.verbs import base_of, is_verb
 from llm.offline.work import is_work
 
-
-@dataclass(frozen=True)
-class Act:
-    """One act of a sentence. `phrase` is the verb phrase, `before` what the sentence said ahead of the cue, `named` the
-    person that the cue itself names (a mark), `hedged` whether "probably", "maybe" or "hope" stood in it, `instructs`
-    whether the same words could explain how something is done ("you need to", an imperative), `bare` that it is an
-    imperative to nobody by name."""
-
-    kind: ActKind
-    phrase: str
-    before: str = ""
-    named: str | None = None
-    hedged: bool = False
-    instructs: bool = False
-    bare: bool = False
-
-
-_PASSIVE = pattern(
-    r"""
-    ^(?P<thing>.{2,160}?)\s+(?:(?:still|also|really|just|all)\s+)*(?:(?P<must>needs?|has|have|haver|must|ought|
-    should|will\s+need|will\s+have)(?:\s+to)?(?:\s+(?:also|still|really|get))?\s+be(?:\s+(?:properly|also|
-    fully))?\s+(?P<done>\w+)|needs?\s+(?:some\s+|a\s+bit\s+of\s+)?(?P<ing>\w+ing)|needs?\s+an?\s+(?P<noun>update|
-    review|fix|refresh|test|rewrite|cleanup|reboot|restart|upgrade|check|release|
-    owner|look|reply|answer|decision|second pair of eyes)|(?:has|have|needs?|must|ought|(?P<wish>
-    should))(?:\s+to)?\s+(?P<goes>go|ship|land|stay|happen|arrive|match|fit|work|appear|disappear|leave|come|carry|show|return|include|contain|use|
-    support|accept|say|refresh|respect|allow|survive))\b(?P<rest>.*)$
-    """
-)
-_FOR_NOUN = {
-    "owner": "take over",
-    "look": "look at",
-    "reply": "reply to",
-    "decision": "decide on",
-    "second pair of eyes": "review",
-}
-_THING_LEAD = pattern(
-    r"""
-    ^(?:(?:and|so|but|also|well|ok|okay|oh|btw|fyi|then|yes|yeah|anyway|apparently|it looks like|looks like|i think|
-    i guess|i believe|because|that|hmm|hm|right|actually|still)\b[\s,:]*)+
-    """
-)
-_ASIDE = re.compile(r"^.*\b(?:you|i|we|they|it)\b[^,]*,\s+", re.IGNORECASE)
-_UNNAMED_NEED = re.compile(r"^(?:(?:and|so|but|also|still|really)\s+)*needs\s", re.IGNORECASE)
 _BARE_REQUEST = pattern(
     rf"""
     ^(?:(?:{MARK}|so|and|then|ok|please|hey|honestly)[\s,]*)*(?:can|could|would|will)\s+(?:you|u)(?:\s+(?:please|maybe))?
@@ -93,31 +51,11 @@ _NEGATED = pattern(
     """
 )
 _OPEN_QUESTION = re.compile(r"\b(?:how|what|why|where|which|when)(?: \w+)?\s*$|\bknows?\s*$", re.IGNORECASE)
-_REPORTED = pattern(
-    r"""
-    \b(?:said|says|told (?:me|us|him|her|them|@§\d+)|asked(?: me| us| him| her| them| @§\d+)?|wrote|thought|claims?|
-    wonder(?:s|ed|ing)?|remember(?:ed)? when|according to)\b[^,;]*$
-    """
-)
 _QUOTATION = re.compile(r"[\"“«„][^\"“”«»„]{12,}[\"”»“]")
 _CONJOINED = pattern(
     r"""
     (?:,\s+and(?:\s+(?:also|then))?|\s+and\s+(?:also|then)|\s+and|,?\s+plus|\s+as well as|;|,\s*then|
     ,\s+also)\s+(?P<verb>[a-z][a-z\-]+)\s
-    """
-)
-_LISTED_OWNER = re.compile(r"^(?P<named>[A-Z]\w+(?: [A-Z]\w+)?)(?:\s+to\s+|\s*[:–-]\s+)")
-_LISTENER = pattern(
-    rf"""
-    ^(?:(?:hey|hi|hello|ok|okay|so|yes|and|also|oh|right|well|yo|dear|good morning|
-    morning)[\s,]*)?(?P<named>{MARK}(?:(?:\s*,\s*|\s+and\s+|\s+){MARK})*)\s*[,:\-–—]*\s*
-    """
-)
-_BEFORE_IMPERATIVE = re.compile(r"^(?:(?:please|also|and|then|now|so|ok|next|just)[\s,]+)+", re.IGNORECASE)
-_HAS_OBJECT = pattern(
-    r"""
-    ^\w+\s+(?:the|an?|this|that|these|those|it|them|your|our|my|his|her|all|both|each|every|any|some|one|two|@§\d+|out|
-    up|in|off|on|over|to|with|for|me|us|if|whether|again|down|back|new|old)\b(?!\s+(?:is|are|was|were|has|looks)\b)
     """
 )
 _CYRILLIC = re.compile("[А-Яа-яІіЇїЄєЁё]")
@@ -185,7 +123,7 @@ def acts_of(sentence: Sentence) -> tuple[Act, ...]:
         return ()
     found = [act for act in _cued(text) if is_work(act.kind, act.phrase)]
     if not found:
-        found = _passive(text) or _imperative(text, sentence.listed)
+        found = passive(text) or imperative(text, sentence.listed)
     return tuple(part for act in found for part in _split(act))
 
 
@@ -243,7 +181,7 @@ def _continues(between: str) -> bool:
 def _act(text: str, hit: _Hit, stop: int) -> Act | None:
     """The act of one cue, whose phrase ends at `stop`; None where the words before it turn it round."""
     kind, before, groups = hit.cue.kind, text[: hit.start], hit.match.groupdict()
-    if _REPORTED.search(before) or (kind not in ("record", "ask") and _NEGATED.search(before)):
+    if REPORTED.search(before) or (kind not in ("record", "ask") and _NEGATED.search(before)):
         return None
     if kind in ("ask", "ask_any", "idea", "duty") and _OPEN_QUESTION.search(before):
         return None
@@ -294,57 +232,6 @@ def _imperative_of(phrase: str) -> str:
         )
     )
     return f"{verb} {rest}".strip() if verb else phrase
-
-
-def _passive(text: str) -> list[Act]:
-    """ "The wiki has to be updated" as the duty "update the wiki"."""
-    match = _PASSIVE.match(_UNNAMED_NEED.sub("it needs ", text))
-    if (
-        match is None
-        or text.rstrip().endswith("?")
-        or _REPORTED.search(text[: match.end("thing")])
-        or re.search(
-            r"\b(?:if|when|once|that|which|who|what|how|whatever)\b", _ASIDE.sub("", match["thing"]), re.IGNORECASE
-        )
-    ):
-        return []
-    verb = _passive_verb(match)
-    thing = _THING_LEAD.sub("", _ASIDE.sub("", match["thing"])).strip(" ,")
-    thing = lower_article(re.sub(r"^(?:@§\d+[\s,:]+)+", "", thing))
-    if not verb or verb == "give" or thing.lower() in ("i", "we", "you", "they", "he", "she", "there", ""):
-        return []
-    by = re.search(rf"\bby (?P<named>{MARK})", match["rest"])
-    should = (match["must"] or match["wish"] or "").lower() == "should"
-    rest = re.sub(rf"\bby (?:{MARK}|someone|somebody)(?:\s+\w+){{0,2}}", "", match["rest"])
-    phrase = trim_phrase(" ".join(f"{verb} {thing} {match['goes'] or ''}{rest}".split()))
-    kind: ActKind = "assign" if by else "idea" if should and not match["wish"] else "duty"
-    return [Act(kind, phrase, "", by["named"] if by else None, should)]
-
-
-def _passive_verb(match: re.Match[str]) -> str:
-    """The imperative for "has to be updated", "needs updating", "needs an owner" or "has to go out"."""
-    if match["goes"]:
-        return "make"
-    noun = (match["noun"] or "").lower()
-    return base_of(match["done"] or match["ing"] or "") or _FOR_NOUN.get(noun, noun)
-
-
-def _imperative(text: str, listed: bool) -> list[Act]:
-    """ "@Ana update the docs" and "Update the docs": the sentence begins with a verb of work and has an object."""
-    match = _LISTENER.match(text) or (_LISTED_OWNER.match(text) if listed else None)
-    rest = text[match.end() :] if match else text
-    rest = _BEFORE_IMPERATIVE.sub("", rest)
-    head = first_word(rest)
-    if not is_verb(head) or head in ("have", "let", "use", "see") or text.rstrip().endswith("?"):
-        return []
-    phrase = trim_phrase(rest)
-    if not is_work("ask", rest) or len(words(phrase)) < 2:
-        return []
-    if match:
-        return [Act("ask", phrase, named=match["named"], instructs=True)]
-    if listed and len(words(phrase)) >= 3:
-        return [Act("idea", phrase)]
-    return [Act("ask", phrase, instructs=True, bare=True)] if _HAS_OBJECT.match(rest) else []
 
 
 def _split(act: Act) -> list[Act]:

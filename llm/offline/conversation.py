@@ -3,8 +3,8 @@
 import re
 from datetime import timedelta
 
-from llm.offline.acts import Act
 from llm.offline.answers import REACH
+from llm.offline.cues import Act
 from llm.offline.drafts import Draft
 from llm.offline.lines import Line
 from llm.offline.names import Names

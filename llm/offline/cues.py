@@ -1,5 +1,6 @@
 """The cues by which a sentence asks, promises or records: each pattern ends where its verb phrase begins."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 from llm.offline.names import MARK
@@ -8,6 +9,23 @@ from llm.offline.patterns import one_line, pattern
 ActKind = Literal["record", "assign", "ask", "ask_any", "promise", "plan", "offer", "duty", "idea"]
 """record: a chair's command or a TODO; assign: a third person is named; ask: "can you", "please"; ask_any: "can
 someone"; promise: "I'll"; plan: "I need to"; offer: "should I"; duty: "we need to"; idea: "maybe we should"."""
+
+
+@dataclass(frozen=True)
+class Act:
+    """One act of a sentence. `phrase` is the verb phrase, `before` what the sentence said ahead of the cue, `named` the
+    person that the cue itself names (a mark), `hedged` whether "probably", "maybe" or "hope" stood in it, `instructs`
+    whether the same words could explain how something is done ("you need to", an imperative), `bare` that it is an
+    imperative to nobody by name."""
+
+    kind: ActKind
+    phrase: str
+    before: str = ""
+    named: str | None = None
+    hedged: bool = False
+    instructs: bool = False
+    bare: bool = False
+
 
 _ADV = one_line(r"""
     (?:\s+(?:please|pls|plz|kindly|maybe|perhaps|possibly|also|just|quickly|then|still|all|both|probably|definitely|

@@ -3,9 +3,10 @@
 import re
 
 from analysis.asks import shipped
-from llm.offline.acts import Act, acts_of, is_hypothetical, is_quoting
+from llm.offline.acts import acts_of, is_hypothetical, is_quoting
 from llm.offline.answers import answer_of
 from llm.offline.conversation import Conversation
+from llm.offline.cues import Act
 from llm.offline.deadlines import due_date
 from llm.offline.deliverables import combined
 from llm.offline.drafts import PROMISES, Draft

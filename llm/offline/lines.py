@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import NamedTuple
 
-from llm.offline.acts import Act
+from llm.offline.cues import Act
 from llm.offline.deliverables import Deliverable, deliverable_of
 from llm.offline.patterns import pattern
 from llm.offline.phrases import content_words

@@ -1,6 +1,6 @@
 """What "it" is in an act that doesn't name its object."""
 
-from llm.offline.acts import Act
+from llm.offline.cues import Act
 from llm.offline.deliverables import combined, completed
 from llm.offline.drafts import PROMISES, Draft
 from llm.offline.lines import STANDS_FOR_ACTION, Line, earlier_in_message, look_back, told_in_pieces
