@@ -9,7 +9,7 @@ from analysis.estimates import Estimate, EvenSample, Past, Work, counted, estima
 from analysis.prefilter import Rules
 from analysis.prompts import ProjectBrief
 from analysis.tokenizers import Counter
-from db import batches, windows
+from db import batches, window_previews
 from models.conversation import ChatMessage
 from models.run import AnalysisRun
 
@@ -25,11 +25,11 @@ class Plan:
     sample: list[list[ChatMessage]]
 
 
-async def plan(session: AsyncSession, run: AnalysisRun, rules: Rules, seen: windows.Preview) -> Plan:
+async def plan(session: AsyncSession, run: AnalysisRun, rules: Rules, seen: window_previews.Preview) -> Plan:
     """The batches that the run would ask about, of the messages that the preview has `seen`."""
     planner = Planner(max_batch_size=int(run.options["max_batch_size"]))
     sample = EvenSample[PlannedBatch](LEAST_COUNTED)
-    async for stretch in windows.preview_stretches(session, run, rules, seen.unlikely):
+    async for stretch in window_previews.preview_stretches(session, run, rules, seen.unlikely):
         for batch in planner.plan(stretch):
             sample.add(batch)
     for batch in planner.finish():

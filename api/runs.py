@@ -17,7 +17,7 @@ from api.auth import Reader, Runner
 from api.dependencies import Api, NoBody, Resources
 from api.idempotency import IdempotentRoute
 from api.paging import Page, PageQuery
-from db import batches, budgets, configuration, estimates, heartbeats, run_views, runs, windows
+from db import batches, budgets, configuration, estimates, heartbeats, run_views, runs, window_previews
 from db.configuration import Configuration, own_price
 from errors import Unprocessable
 from models.base import AwareTime, now
@@ -106,7 +106,7 @@ async def preview_run(body: RunCreate, actor: Runner, resources: Api) -> RunPrev
         other = await runs.find_overlap(session, run)
         if other is not None:
             raise await runs.overlap(session, run)
-        seen = await windows.preview(session, run, rules)
+        seen = await window_previews.preview(session, run, rules)
         plan = await previews.plan(session, run, rules, seen)
         past = await estimates.past_usage(session, found.provider.type, found.agent.model_name)
     count = await counter_for(found.provider.type, found.agent.model_name)

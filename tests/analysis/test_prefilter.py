@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from analysis.prefilter import REASONS, keyword_pattern, matched_keywords, rules_for
-from db import windows
+from db import window_previews
 from db.engine import Database
 from models.base import new_id
 from models.run import AnalysisRun
@@ -24,7 +24,7 @@ async def judged(
     await add_messages(database, *texts, start=start, gap_seconds=1, **values)
     run = AnalysisRun(time_window_start=start, time_window_end=start + timedelta(days=1), agent_assignment_id=new_id())
     async with database.transaction() as session:
-        seen = await windows.preview(session, run, rules_for(mode, keywords))
+        seen = await window_previews.preview(session, run, rules_for(mode, keywords))
     assert seen.total == len(texts)
     return seen.filtered_by_reason | ({"kept": seen.kept} if seen.kept else {})
 

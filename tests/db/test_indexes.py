@@ -35,6 +35,7 @@ from db import (
     runs,
     statistics,
     tasks,
+    window_previews,
     windows,
 )
 from db.engine import Database
@@ -352,9 +353,9 @@ FOUND: dict[str, tuple[Act, set[str]]] = {
         lambda session, large: windows.filter_chunk(session, large.run.id, 1, RULES),
         {"messages_pkey", "run_message_chunks_pkey"},
     ),
-    "what a run would see": (lambda session, large: windows.preview(session, large.run, RULES), {"ix_messages_window"}),
+    "what a run would see": (lambda session, large: window_previews.preview(session, large.run, RULES), {"ix_messages_window"}),
     "what a run would batch": (
-        lambda session, large: every(windows.preview_stretches(session, large.run, RULES)),
+        lambda session, large: every(window_previews.preview_stretches(session, large.run, RULES)),
         {"ix_messages_window"},
     ),
     "what a run batches": (

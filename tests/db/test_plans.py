@@ -11,7 +11,7 @@ import pytest
 
 from analysis.batches import PlannedBatch, Planner, Stretch
 from analysis.prefilter import rules_for
-from db import plans, runs, windows
+from db import plans, runs, window_previews, windows
 from db.engine import Database
 from models.conversation import IncomingMessage
 from models.run import AnalysisRun
@@ -192,4 +192,4 @@ async def test_planned_batches_are_stored_with_their_numbers(database: Database)
 
 async def stretches(database: Database, run: AnalysisRun) -> list[Stretch]:
     async with database.transaction() as session:
-        return [part async for part in windows.preview_stretches(session, run, rules_for("off", []))]
+        return [part async for part in window_previews.preview_stretches(session, run, rules_for("off", []))]

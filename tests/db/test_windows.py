@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from analysis.batches import Stretch
 from analysis.prefilter import Rules, rules_for
-from db import plans, runs, windows
+from db import plans, runs, window_previews, windows
 from db.engine import Database
 from db.messages import find_source
 from models.conversation import IncomingMessage
@@ -208,8 +208,8 @@ async def test_a_preview_shows_what_a_run_then_does(database: Database) -> None:
         run = await add_run(database, day=day / 4, days=1 / 4, filters={"channels": ["dev"]})
         rules = rules_for(mode, keywords)
         async with database.transaction() as session:
-            seen = await windows.preview(session, run, rules)
-            planned = [part async for part in windows.preview_stretches(session, run, rules, seen.unlikely)]
+            seen = await window_previews.preview(session, run, rules)
+            planned = [part async for part in window_previews.preview_stretches(session, run, rules, seen.unlikely)]
         total = sum(await pin(database, run))
         kept, reasons = await filter_all(database, run, rules)
         assert (seen.total, seen.kept, seen.filtered_by_reason) == (total, kept, reasons)
@@ -217,7 +217,7 @@ async def test_a_preview_shows_what_a_run_then_does(database: Database) -> None:
         ids = [one for part in planned for one in part.ids]
         assert len(ids) == kept
         assert seen.characters == await characters(database, ids)
-        assert {reason: min(count, windows.SAMPLES) for reason, count in reasons.items()} == {
+        assert {reason: min(count, window_previews.SAMPLES) for reason, count in reasons.items()} == {
             reason: len(samples) for reason, samples in seen.samples.items()
         }
         assert ("unlikely" in reasons) == (mode == "scored")
