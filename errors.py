@@ -156,7 +156,7 @@ class ModelFailure(GleanerError):
     """A call of a language model gave no usable answer.
 
     `kind` is a key of MODEL_FAILURES, `retry_after` is in seconds where the provider named it. The usage of the
-    failed requests is not on the error: the caller of the model door holds it (see `llm.asking.CallRecord`).
+    failed requests is not on the error: the caller of the model door holds it (see `llm.calls.CallRecord`).
     """
 
     status = 502

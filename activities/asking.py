@@ -26,7 +26,8 @@ from db import answers, budgets, limiter, runs
 from db.configuration import own_price
 from db.engine import is_outage
 from errors import FailureKind, ModelFailure
-from llm.asking import BeforeRequest, CallRecord, ModelCall, ask
+from llm.asking import ask
+from llm.calls import BeforeRequest, CallRecord, ModelCall
 from llm.extraction import ExtractionCall
 from llm.providers import ProviderConnection
 from llm.same_work import same_work

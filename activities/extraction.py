@@ -20,7 +20,8 @@ from activities.resources import Resources
 from activities.saving import Saver
 from activities.spending import BudgetSpentError
 from activities.together import Together
-from analysis.proposals import AnswerInvalidError, parse_answer
+from analysis.answers import AnswerInvalidError
+from analysis.proposals import parse_answer
 from analysis.verdicts import PROVIDER_WIDE, judge
 from db import answers, batches, runs
 from errors import ModelFailure

@@ -9,7 +9,8 @@ from activities.questions import Question
 from analysis.memory import Verdicts
 from analysis.projects import Candidate, Classification, classify, meaning
 from analysis.prompts import refs_of
-from analysis.proposals import AnswerInvalidError, ProposalDraft, parse_answer
+from analysis.answers import AnswerInvalidError
+from analysis.proposals import ProposalDraft, parse_answer
 from db import answers, batches, projects
 from db.batches import Asked
 from db.engine import Database

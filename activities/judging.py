@@ -12,7 +12,7 @@ from activities.questions import Question, read_question
 from activities.resources import Resources
 from activities.spending import BudgetSpentError
 from analysis.memory import doubtful
-from analysis.proposals import AnswerInvalidError
+from analysis.answers import AnswerInvalidError
 from analysis.same_work import MOST_PAIRS, Pair, PairsPrompt, fingerprint, parse, render
 from db import answers, memory, runs
 from errors import ModelFailure

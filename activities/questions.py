@@ -8,7 +8,7 @@ from typing import Any
 from analysis.conversations import leading
 from analysis.fingerprints import fingerprint
 from analysis.prompts import ProjectBrief, RenderedPrompt, render, shows_context
-from analysis.proposals import Answer
+from analysis.answers import Answer
 from db import batches
 from db.batches import Asked
 from db.limiter import Limits

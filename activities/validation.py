@@ -12,7 +12,7 @@ from activities.resources import Resources
 from analysis.prompts import DEFAULT_SYSTEM_PROMPT, render
 from db import configuration
 from errors import ModelFailure, NotFound
-from llm.asking import CallRecord
+from llm.calls import CallRecord
 from llm.extraction import ExtractionCall, extract
 from models.agent import AgentConfig, LLMProvider
 from models.base import new_id, now

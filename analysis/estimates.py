@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from analysis.prompts import ProjectBrief, render
-from analysis.proposals import answer_schema
+from analysis.answers import answer_schema
 from analysis.tokenizers import Counter
 from models.conversation import ChatMessage
 

@@ -20,7 +20,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from analysis.proposals import AnswerInvalidError, decoded, reason_of
+from analysis.answers import AnswerInvalidError, decoded, reason_of
 
 VERSION = "1"
 """Changes with the words of the question."""

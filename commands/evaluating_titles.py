@@ -13,7 +13,8 @@ from commands import console
 from commands.evaluating import key_from
 from errors import ModelFailure
 from evaluation import pairs, project_cases
-from llm.asking import CallRecord, ask
+from llm.asking import ask
+from llm.calls import CallRecord
 from llm.providers import ProviderConnection
 from llm.same_work import same_work
 from models.values import ProviderType

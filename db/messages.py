@@ -1,6 +1,5 @@
 """Messages in the database: what a row can hold, and writing many at once."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -16,14 +15,13 @@ from models.actor import SYSTEM, Actor
 from models.conversation import IncomingMessage
 from models.message import Message
 from models.source import Source
+from models.texts import is_storable
 from models.values import SourceType
 
 MAX_CONTENT_CHARS = 100_000
 MAX_NAME_CHARS = 200
 MAX_ID_CHARS = 400
 """With `MAX_NAME_CHARS` this keeps the key, at four bytes a character, under the 2,704 bytes of an index entry."""
-
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ def flaw_of(message: IncomingMessage) -> Flaw | None:
         return Flaw("content_too_long", f"content is longer than {MAX_CONTENT_CHARS} characters")
     if not message.content or message.content.isspace():
         return Flaw("empty_content", "content is empty")
-    if not _is_storable(message.content):
+    if not is_storable(message.content):
         return Flaw("invalid_text", "content holds a NUL character or a lone surrogate")
     return (
         _field_flaw("channel", message.channel, MAX_NAME_CHARS)
@@ -80,12 +78,6 @@ def _field_flaw(field: str, value: str, limit: int) -> Flaw | None:
     if not _is_storable(value):
         return Flaw("invalid_text", f"{field} holds a NUL character or a lone surrogate")
     return None
-
-
-def _is_storable(value: str) -> bool:
-    if value.isascii():
-        return "\0" not in value
-    return _UNSTORABLE.search(value) is None
 
 
 _COLUMNS = (

@@ -6,8 +6,10 @@ from functools import partial
 
 from analysis.costs import Price
 from analysis.prompts import RenderedPrompt
-from analysis.proposals import ProposalDraft, answer_schema, parse_answer
-from llm.asking import BeforeRequest, CallRecord, ModelCall, ask
+from analysis.answers import answer_schema
+from analysis.proposals import ProposalDraft, parse_answer
+from llm.asking import ask
+from llm.calls import BeforeRequest, CallRecord, ModelCall
 from llm.form import Form
 from llm.providers import ProviderConnection
 from models.conversation import ChatMessage

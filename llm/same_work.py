@@ -5,7 +5,7 @@ from functools import partial
 
 from analysis.costs import Price
 from analysis.same_work import Pair, PairsPrompt, answer_schema, parse
-from llm.asking import ModelCall
+from llm.calls import ModelCall
 from llm.form import Form
 from llm.providers import ProviderConnection
 

@@ -1,6 +1,5 @@
 """Types of fields that several schemas share, and their two bases."""
 
-import re
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
@@ -16,13 +15,14 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+from models.texts import is_storable
+
 MAX_INTEGER = 2**31 - 1
 """The largest number of a PostgreSQL integer."""
 
 
 def _storable(text: str) -> str:
-    if _UNSTORABLE.search(text):
+    if not is_storable(text):
         raise PydanticCustomError("invalid_text", "a text can't hold a NUL character or a lone surrogate")
     return text
 

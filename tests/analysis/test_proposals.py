@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.prompts import refs_of
-from analysis.proposals import MAX_QUOTE, AnswerInvalidError, ProposalDraft, answer_schema, parse_answer
+from analysis.answers import AnswerInvalidError, answer_schema
+from analysis.proposals import MAX_QUOTE, ProposalDraft, parse_answer
 from models.conversation import ChatMessage
 from tests.support.chat import conversation, message
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.proposals import AnswerInvalidError
+from analysis.answers import AnswerInvalidError
 from analysis.same_work import Pair, answer_schema, fingerprint, parse, render
 
 PAIRS = [Pair("Fix the login redirect", "Login redirect is broken"), Pair("Add dark mode", "Remove dark mode")]

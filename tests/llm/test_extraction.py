@@ -11,10 +11,10 @@ from pydantic_ai.models import override_allow_model_requests
 
 from analysis.costs import Price
 from analysis.prompts import render
-from analysis.proposals import answer_schema
+from analysis.answers import answer_schema
 from analysis.tokenizers import counter_for
 from errors import FailureKind, ModelFailure
-from llm.asking import CallRecord
+from llm.calls import CallRecord
 from llm.extraction import ExtractionCall, extract
 from llm.providers import ProviderConnection, build_model, close_clients, output_mode
 from models.conversation import ChatMessage

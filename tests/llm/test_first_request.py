@@ -11,7 +11,7 @@ from pydantic_ai.models.openai import OpenAIChatModel
 
 from analysis.prompts import render
 from errors import ModelFailure
-from llm.asking import CallRecord
+from llm.calls import CallRecord
 from llm.extraction import PROPOSALS, ExtractionCall, extract
 from llm.first_request import first_request
 from llm.providers import ProviderConnection

@@ -12,7 +12,7 @@ from pydantic_ai.models import override_allow_model_requests
 
 from analysis.prompts import render
 from errors import ModelFailure
-from llm.asking import CallRecord
+from llm.calls import CallRecord
 from llm.extraction import ExtractionCall, extract
 from llm.providers import ProviderConnection
 from models.conversation import ChatMessage

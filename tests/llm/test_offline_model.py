@@ -8,7 +8,7 @@ import pytest
 from pydantic_ai.models import override_allow_model_requests
 
 from analysis.prompts import ProjectBrief, render
-from llm.asking import CallRecord
+from llm.calls import CallRecord
 from llm.extraction import ExtractionCall, extract
 from llm.providers import ProviderConnection
 from models.values import OutputMode
