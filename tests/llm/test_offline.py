@@ -1,44 +1,12 @@
 """The offline extractor, one kind of talk at a time. The sentences are invented for these tests."""
 
-import json
-import re
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta, timezone
-from functools import cache
-from pathlib import Path
-from time import perf_counter
-from typing import TypedDict, get_args
+from datetime import date, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from evaluation.asks_training import own_lines, read_labelled, train
-from llm.offline import OfflineMessage, OfflineTask, extract_tasks
-from models.values import Category, Priority
-
-WEDNESDAY = datetime(2025, 3, 5, 9, 0, tzinfo=UTC)
-DATA = Path(__file__).parents[3] / "shared" / "data"
-
-
-def said(*lines: tuple[str, str], start: datetime = WEDNESDAY, prefix: str = "m") -> list[OfflineMessage]:
-    """A conversation of (author, text), a minute between the lines, with refs m1, m2 …"""
-    return [
-        OfflineMessage(f"{prefix}{number}", author, start + timedelta(minutes=number), text)
-        for number, (author, text) in enumerate(lines, 1)
-    ]
-
-
-def tasks(*lines: tuple[str, str]) -> list[OfflineTask]:
-    return extract_tasks(said(*lines))
-
-
-def the_task(*lines: tuple[str, str]) -> OfflineTask:
-    found = tasks(*lines)
-    assert len(found) == 1, [task.title for task in found]
-    return found[0]
-
+from llm.offline import OfflineMessage, extract_tasks
+from tests.support.talks import WEDNESDAY, said, tasks, the_task
 
 # who asks and who agrees
 
@@ -553,145 +521,8 @@ def test_quotes_stand_word_for_word_in_their_messages() -> None:
     assert all(text in texts[ref] for ref, text in quotes)
 
 
-# for any text
-
-
-_WORDS = """
-    @Ben can you please fix it that by Friday I'll on it never mind done ``` ⏎ > we need to #action Ben to sure no
-    @Ana: ; ? ! ... 🙄 https://example.org/x @§0 @§99 update the docs and also send me 2025-13-45 31 February
-"""
-_PIECES = st.sampled_from(_WORDS.split())
-_TEXTS = st.one_of(st.text(max_size=200), st.lists(_PIECES, max_size=25).map(" ".join))
-_AUTHORS = st.one_of(st.sampled_from(["Ana", "Ben Cole", "ogre_|x", "", " ", "buildbot"]), st.text(max_size=12))
-
-
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(st.tuples(_AUTHORS, _TEXTS), max_size=12))
-def test_any_text_gives_valid_tasks_and_the_same_ones_again(lines: list[tuple[str, str]]) -> None:
-    batch = said(*lines)
-    found = extract_tasks(batch)
-    assert found == extract_tasks(batch)
-    texts = {message.ref: message.text for message in batch}
-    for task in found:
-        assert 5 <= len(task.title) <= 200
-        assert task.source_refs
-        assert len(set(task.source_refs)) == len(task.source_refs)
-        assert set(task.source_refs) <= set(texts)
-        assert task.assignee is None or task.assignee in {author for author, _ in lines}
-        assert task.priority in get_args(Priority)
-        assert task.category in get_args(Category)
-        assert 0.5 <= task.confidence <= 1
-        assert all(quote in texts[ref] for ref, quote in task.quotes)
-
-
-@pytest.mark.parametrize("text", ["!" * 100_000, "a " * 50_000, "@Ben, " * 20_000, "can you " * 12_000, "(" * 99_999])
-def test_a_hundred_thousand_characters_are_read_in_no_time(text: str) -> None:
-    batch = said(("Ana", text), ("Ben", "ok"))
-    started = perf_counter()
-    extract_tasks(batch)
-    assert perf_counter() - started < 2
-
-
-# the meeting log
-
-
-class Action(TypedDict):
-    """One action of the meeting's minutes."""
-
-    line: int
-    date: str
-    time: str
-    text: str
-
-
-_LINE = re.compile(r"\S+ (\d{4}-\d\d-\d\d) \[(\d\d:\d\d)\] +(?:<([^>]+)>|\* (\S+)) (.*)$")
-_ANY_COMMAND = re.compile(r"\s*(?:#\w+\b|\[(?:topic|action|link|idea|agreed|vote|endvote)\])", re.IGNORECASE)
-_RECORDED = re.compile(r"\s*(?:#action\b|\[action\])", re.IGNORECASE)
-_BOTS = ("MootBot", "ubottu")
-_EVERYDAY = frozenset(["and", "for", "his", "that", "the", "please", "from", "out", "why", "next", "have", "had"])
-
-
-def meeting(*, with_actions: bool) -> list[OfflineMessage]:
-    """The lines that people wrote, without the chair's commands, or with the actions among these. Refs are numbers
-    of lines."""
-    messages: list[OfflineMessage] = []
-    log = (DATA / "irc-ubuntu-meeting-2010-11.txt").read_text("utf-8")
-    for number, line in enumerate(log.split("\n"), 1):
-        match = _LINE.match(line.rstrip())
-        if match is None or (match[3] or match[4]) in _BOTS:
-            continue
-        if _ANY_COMMAND.match(match[5]) and not (with_actions and _RECORDED.match(match[5])):
-            continue
-        sent_at = datetime.fromisoformat(f"{match[1]}T{match[2]}:00+00:00")
-        messages.append(OfflineMessage(str(number), match[3] or match[4], sent_at, match[5]))
-    return messages
-
-
-def in_batches(messages: Sequence[OfflineMessage]) -> list[OfflineTask]:
-    found: list[OfflineTask] = []
-    for start in range(0, len(messages), 50):
-        found += extract_tasks(messages[start : start + 50], messages[max(start - 5, 0) : start])
-    return found
-
-
-def is_found(action: Action, found: Sequence[OfflineTask]) -> bool:
-    """Whether a proposal cites a line within 10 of the action and names half of its words in the title."""
-    owner, *words = re.findall(r"[\w'\-]{3,}", action["text"].lower())
-    keywords = {word[:6] for word in words if word not in _EVERYDAY}
-    for task in found:
-        near = any(abs(int(ref) - action["line"]) <= 10 for ref in task.source_refs)
-        named = sum(word in task.title.lower() for word in keywords)
-        if near and named * 2 >= len(keywords) and (task.assignee or owner).lower() == owner:
-            return True
-    return False
-
-
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the folder ../shared/data is not there")
-
-
-@needs_data
-def test_actions_of_a_meeting_are_found_without_the_chair_s_commands() -> None:
-    actions: list[Action] = json.loads((DATA / "irc-ubuntu-meeting-2010-11.actions.json").read_text("utf-8"))
-    found = in_batches(meeting(with_actions=False))
-    assert sum(is_found(action, found) for action in actions) >= 3
-    assert len(found) <= 6 * len(actions)
-
-
-@needs_data
-def test_recorded_actions_of_a_meeting_are_all_found() -> None:
-    actions: list[Action] = json.loads((DATA / "irc-ubuntu-meeting-2010-11.actions.json").read_text("utf-8"))
-    messages = meeting(with_actions=True)
-    found = in_batches(messages)
-    recorded = {message.ref for message in messages if _RECORDED.match(message.text)}
-    assert len(recorded) == len(actions)
-    assert recorded <= {ref for task in found for ref in task.source_refs}
-
-
-@needs_data
-def test_fifty_messages_take_few_milliseconds() -> None:
-    messages = meeting(with_actions=False)
-    started = perf_counter()
-    in_batches(messages)
-    assert (perf_counter() - started) / len(messages) * 50 < 0.1
-
-
-# letters
-
-
 def test_in_a_message_that_nobody_answers_the_words_alone_tell_an_ask() -> None:
     ask = ("Ana", "Are you available to meet about the lease on Monday?")
     assert the_task(ask).title == "Are you available to meet about the lease"
     assert tasks(ask, ("Ben", "I am")) == []
     assert tasks(("Ana", "The contract was signed on Monday and the weather was fine.")) == []
-
-
-@needs_data
-def test_asks_of_letters_are_found_by_what_was_learnt_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    path = DATA / "email-intent-train.tsv"
-    rows = [line.partition("\t") for line in path.read_text("utf-8").splitlines()]
-    others = [one for number, one in enumerate(read_labelled(path)) if number % 4]
-    monkeypatch.setattr("evaluation.asks_training.FOLDS", 3)  # the threshold needs no more
-    monkeypatch.setattr("llm.offline.dialogue.shipped", cache(lambda: train(others, own_lines()).model))
-    judged = [(label == "Yes", bool(tasks(("Ana", sentence)))) for label, _, sentence in rows[::4]]
-    right = sum(asks and found for asks, found in judged)
-    assert 2 * right / (sum(asks for asks, _ in judged) + sum(found for _, found in judged)) >= 0.72
