@@ -32,8 +32,29 @@ class ProviderConnection:
     @property
     def takes_request_options(self) -> bool:
         """Whether time and retries can be set on a request. Where not, the client is built without retries."""
-        return self.type not in ("offline", "bedrock")
+        return self.type != "offline" and (self.type != "bedrock" or self.speaks_chat_completions)
 
+    @property
+    def speaks_chat_completions(self) -> bool:
+        """Whether OpenAI's protocol is spoken, whatever the type: so it is behind every `base_url` that isn't the bare
+        address of the type's own service (`https://api.anthropic.com`, or a Bedrock address, which names a region)."""
+        service = OWN_SERVICES.get(self.type)
+        if service is None:
+            return self.type != "offline"
+        if self.base_url is None:
+            return False
+        address = urlsplit(self.base_url)
+        return not f".{address.hostname}".endswith(f".{service}") or bool(address.path.strip("/"))
+
+
+OWN_SERVICES: dict[ProviderType, str] = {
+    "anthropic": "anthropic.com",
+    "google": "googleapis.com",
+    "mistral": "mistral.ai",
+    "groq": "groq.com",
+    "bedrock": "amazonaws.com",
+}
+"""Whose services speak a protocol of their own."""
 
 _BEST_MODE: dict[ProviderType, OutputMode] = {"ollama": "native"}
 """Where it isn't tool calls: a local Ollama holds a small model to the schema by its grammar."""
@@ -191,8 +212,11 @@ async def close_clients() -> None:
 
 
 def _new_model(connection: ProviderConnection, model_name: str) -> Model:
+    build = _BUILDERS[connection.type]
+    if connection.type in OWN_SERVICES and connection.speaks_chat_completions:
+        build = _openai
     try:
-        return _BUILDERS[connection.type](connection, model_name)
+        return build(connection, model_name)
     except ModelFailure:
         raise
     except Exception as error:

@@ -16,7 +16,7 @@ from analysis.tokenizers import counter_for
 from errors import FailureKind, ModelFailure
 from llm.calls import CallRecord
 from llm.extraction import ExtractionCall, extract
-from llm.providers import ProviderConnection, build_model, close_clients, output_mode
+from llm.providers import OWN_SERVICES, ProviderConnection, build_model, close_clients, output_mode
 from models.conversation import ChatMessage
 from models.values import OutputMode, ProviderType
 from tests.support.chat import conversation
@@ -416,6 +416,27 @@ OTHERS: list[tuple[ProviderType, str]] = [
 
 
 @pytest.mark.parametrize(("provider", "model_name"), OTHERS)
+@pytest.mark.parametrize("mode", MODES)
+async def test_behind_an_address_every_type_speaks_chat_completions(
+    model: ModelServer, provider: ProviderType, model_name: str, mode: OutputMode
+) -> None:
+    model.script()
+    record = CallRecord()
+
+    found = await extract(call_to(model, provider=provider, model_name=model_name, mode=mode), record=record)
+
+    assert len(found) == 2
+    assert record.requests == model.stats().calls == 1
+
+
+@pytest.fixture
+def own_service(model: ModelServer, provider: ProviderType, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The stand-in as the type's own service, which is asked in its own protocol."""
+    monkeypatch.setitem(OWN_SERVICES, provider, "127.0.0.1")
+    return model.url
+
+
+@pytest.mark.parametrize(("provider", "model_name"), OTHERS)
 @pytest.mark.parametrize(
     ("rule", "kind"),
     [
@@ -427,11 +448,11 @@ OTHERS: list[tuple[ProviderType, str]] = [
     ],
 )
 async def test_no_provider_retries_in_hiding_and_all_fail_alike(
-    model: ModelServer, provider: ProviderType, model_name: str, rule: Rule, kind: FailureKind
+    model: ModelServer, own_service: str, provider: ProviderType, model_name: str, rule: Rule, kind: FailureKind
 ) -> None:
     model.script(rule)
     record, messages = CallRecord(), conversation(2)
-    connection = ProviderConnection(provider, model.url, IAM_PAIR if provider == "bedrock" else KEY)
+    connection = ProviderConnection(provider, own_service, IAM_PAIR if provider == "bedrock" else KEY)
 
     failure = await failure_of(ExtractionCall(connection, model_name, render(messages), messages), record)
 
@@ -441,12 +462,12 @@ async def test_no_provider_retries_in_hiding_and_all_fail_alike(
 
 @pytest.mark.parametrize(("provider", "model_name"), OTHERS)
 async def test_every_provider_is_left_after_its_timeout(
-    model: ModelServer, provider: ProviderType, model_name: str
+    model: ModelServer, own_service: str, provider: ProviderType, model_name: str
 ) -> None:
     model.script(Rule("hang", seconds=2.0))
     messages = conversation(2)
     key = IAM_PAIR if provider == "bedrock" else KEY
-    connection = ProviderConnection(provider, model.url, key, request_timeout_seconds=0.3)
+    connection = ProviderConnection(provider, own_service, key, request_timeout_seconds=0.3)
 
     failure = await failure_of(ExtractionCall(connection, model_name, render(messages), messages))
 

@@ -14,7 +14,7 @@ from errors import ModelFailure
 from llm.calls import CallRecord
 from llm.extraction import PROPOSALS, ExtractionCall, extract
 from llm.first_request import first_request
-from llm.providers import ProviderConnection
+from llm.providers import OWN_SERVICES, ProviderConnection
 from models.values import OutputMode, ProviderType
 from tests.support.chat import conversation
 from tests.support.model_script import Rule
@@ -86,8 +86,10 @@ def call_to(url: str, provider: ProviderType, mode: OutputMode, count: int) -> E
 @pytest.mark.parametrize("mode", ["tool", "native", "prompted"])
 @pytest.mark.parametrize("provider", MODELS)
 async def test_the_agent_s_request_is_the_one_that_is_made_without_it(
-    listener: Listener, provider: ProviderType, mode: OutputMode
+    listener: Listener, provider: ProviderType, mode: OutputMode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if provider in OWN_SERVICES:  # so that each is asked in its own protocol
+        monkeypatch.setitem(OWN_SERVICES, provider, "127.0.0.1")
     first = call_to(listener.url, provider, mode, 2)
     second = replace(call_to(listener.url, provider, mode, 5), temperature=0.25, max_tokens=700)
 

@@ -4,6 +4,7 @@ import socket
 from typing import get_args
 
 import pytest
+from pydantic_ai.models.openai import OpenAIChatModel
 
 from errors import ModelFailure
 from llm.providers import ProviderConnection, build_model, check_target, close_clients, output_mode
@@ -111,6 +112,32 @@ def test_auto_means_what_the_type_speaks_best(provider: ProviderType, asked: Out
     connection = ProviderConnection(given.type, given.base_url, given.api_key, asked)
 
     assert output_mode(connection, build_model(connection, "some-model")) == spoken
+
+
+@pytest.mark.parametrize(
+    ("provider", "address", "spoken"),
+    [
+        ("anthropic", None, False),
+        ("anthropic", "https://api.anthropic.com", False),
+        ("anthropic", "https://api.anthropic.com/v1", True),
+        ("anthropic", "https://gateway.example.com", True),
+        ("anthropic", "https://notanthropic.com", True),
+        ("google", "https://generativelanguage.googleapis.com/", False),
+        ("google", "https://generativelanguage.googleapis.com/v1beta/openai", True),
+        ("mistral", "http://127.0.0.1:9/v1", True),
+        ("groq", "https://api.groq.com/openai/v1", True),
+        ("bedrock", "https://bedrock-runtime.eu-central-1.amazonaws.com", False),
+        ("bedrock", "https://bedrock-runtime.eu-central-1.amazonaws.com/openai/v1", True),
+        ("offline", "http://127.0.0.1:9/v1", False),
+    ],
+)
+def test_chat_completions_are_spoken_behind_every_address_but_that_of_a_type_s_own_service(
+    provider: ProviderType, address: str | None, spoken: bool
+) -> None:
+    connection = ProviderConnection(provider, address, KEY)
+
+    assert connection.speaks_chat_completions == spoken
+    assert isinstance(build_model(connection, "some-model"), OpenAIChatModel) == spoken
 
 
 def test_an_odd_address_is_a_matter_of_configuration_and_is_not_repeated() -> None:
