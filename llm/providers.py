@@ -212,11 +212,10 @@ async def close_clients() -> None:
 
 
 def _new_model(connection: ProviderConnection, model_name: str) -> Model:
-    build = _BUILDERS[connection.type]
-    if connection.type in OWN_SERVICES and connection.speaks_chat_completions:
-        build = _openai
     try:
-        return build(connection, model_name)
+        if connection.type in OWN_SERVICES and connection.speaks_chat_completions:
+            return _openai(connection, model_name)
+        return _BUILDERS[connection.type](connection, model_name)
     except ModelFailure:
         raise
     except Exception as error:

@@ -140,9 +140,10 @@ def test_chat_completions_are_spoken_behind_every_address_but_that_of_a_type_s_o
     assert isinstance(build_model(connection, "some-model"), OpenAIChatModel) == spoken
 
 
-def test_an_odd_address_is_a_matter_of_configuration_and_is_not_repeated() -> None:
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_an_odd_address_is_a_matter_of_configuration_and_is_not_repeated(provider: ProviderType) -> None:
     with pytest.raises(ModelFailure) as caught:
-        build_model(ProviderConnection("openai", "http://user:pass word@[::1/v1", KEY), "some-model")
+        build_model(ProviderConnection(provider, "http://user:pass word@[::1/v1", KEY), "some-model")
 
     assert caught.value.kind == "misconfigured"
     assert "pass" not in caught.value.detail
