@@ -6,10 +6,10 @@ from operator import mul
 from uuid import UUID
 
 from activities.questions import Question
+from analysis.answers import AnswerInvalidError
 from analysis.memory import Verdicts
 from analysis.projects import Candidate, Classification, classify, meaning
 from analysis.prompts import refs_of
-from analysis.answers import AnswerInvalidError
 from analysis.proposals import ProposalDraft, parse_answer
 from db import answers, batches, projects
 from db.batches import Asked

@@ -11,8 +11,8 @@ from activities.places import Places
 from activities.questions import Question, read_question
 from activities.resources import Resources
 from activities.spending import BudgetSpentError
-from analysis.memory import doubtful
 from analysis.answers import AnswerInvalidError
+from analysis.memory import doubtful
 from analysis.same_work import MOST_PAIRS, Pair, PairsPrompt, fingerprint, parse, render
 from db import answers, memory, runs
 from errors import ModelFailure

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from analysis.answers import Answer
 from analysis.conversations import leading
 from analysis.fingerprints import fingerprint
 from analysis.prompts import ProjectBrief, RenderedPrompt, render, shows_context
-from analysis.answers import Answer
 from db import batches
 from db.batches import Asked
 from db.limiter import Limits

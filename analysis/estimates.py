@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from analysis.prompts import ProjectBrief, render
 from analysis.answers import answer_schema
+from analysis.prompts import ProjectBrief, render
 from analysis.tokenizers import Counter
 from models.conversation import ChatMessage
 

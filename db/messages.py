@@ -75,7 +75,7 @@ def _field_flaw(field: str, value: str, limit: int) -> Flaw | None:
         return Flaw("empty_field", f"{field} is empty")
     if len(value) > limit:
         return Flaw("field_too_long", f"{field} is longer than {limit} characters")
-    if not _is_storable(value):
+    if not is_storable(value):
         return Flaw("invalid_text", f"{field} holds a NUL character or a lone surrogate")
     return None
 

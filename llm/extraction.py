@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from analysis.answers import answer_schema
 from analysis.costs import Price
 from analysis.prompts import RenderedPrompt
-from analysis.answers import answer_schema
 from analysis.proposals import ProposalDraft, parse_answer
 from llm.asking import ask
 from llm.calls import BeforeRequest, CallRecord, ModelCall

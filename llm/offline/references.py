@@ -1,14 +1,16 @@
 """What "it" is in an act that doesn't name its object."""
 
+from llm.offline.conversation import Conversation
 from llm.offline.cues import Act
 from llm.offline.deliverables import combined, completed
 from llm.offline.drafts import PROMISES, Draft
 from llm.offline.lines import STANDS_FOR_ACTION, Line, earlier_in_message, look_back, told_in_pieces
 from llm.offline.replies import sounds_unwilling
-from llm.offline.conversation import Conversation
 
 
-def resolve(conversation: Conversation, draft: Draft, line: Line, index: int, act: Act, listeners: tuple[int, ...]) -> Draft | None:
+def resolve(
+    conversation: Conversation, draft: Draft, line: Line, index: int, act: Act, listeners: tuple[int, ...]
+) -> Draft | None:
     """Find what "it" is: in the message itself, in a waiting draft, or in what was said before."""
     here = next((d for d in reversed(conversation.drafts[-8:]) if d.position == line.position and not d.dropped), None)
     hands_on = act.kind in ("ask", "promise", "ask_any")
@@ -60,7 +62,9 @@ def _attach(pending: Draft, draft: Draft, line: Line) -> Draft:
     return pending
 
 
-def complete(conversation: Conversation, draft: Draft, line: Line, index: int, act: Act, listeners: tuple[int, ...]) -> None:
+def complete(
+    conversation: Conversation, draft: Draft, line: Line, index: int, act: Act, listeners: tuple[int, ...]
+) -> None:
     """Make an "it" inside a phrase plain, and cite where it comes from."""
     found = earlier_in_message(line, index, act)
     if found is None:

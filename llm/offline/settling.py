@@ -2,6 +2,7 @@
 
 from llm.offline.acts import acts_of
 from llm.offline.answers import answer_of, targets
+from llm.offline.conversation import Conversation
 from llm.offline.deadlines import due_date
 from llm.offline.deliverables import combined
 from llm.offline.drafts import PROMISES, Draft
@@ -9,7 +10,6 @@ from llm.offline.lines import Line, look_back
 from llm.offline.patterns import pattern
 from llm.offline.replies import is_mocking, leaves_unowned, sounds_unwilling
 from llm.offline.sentences import Sentence
-from llm.offline.conversation import Conversation
 
 _ASKS_FOR_FACTS = pattern(
     r"""

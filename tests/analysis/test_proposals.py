@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.prompts import refs_of
 from analysis.answers import AnswerInvalidError, answer_schema
+from analysis.prompts import refs_of
 from analysis.proposals import MAX_QUOTE, ProposalDraft, parse_answer
 from models.conversation import ChatMessage
 from tests.support.chat import conversation, message

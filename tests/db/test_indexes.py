@@ -353,7 +353,10 @@ FOUND: dict[str, tuple[Act, set[str]]] = {
         lambda session, large: windows.filter_chunk(session, large.run.id, 1, RULES),
         {"messages_pkey", "run_message_chunks_pkey"},
     ),
-    "what a run would see": (lambda session, large: window_previews.preview(session, large.run, RULES), {"ix_messages_window"}),
+    "what a run would see": (
+        lambda session, large: window_previews.preview(session, large.run, RULES),
+        {"ix_messages_window"},
+    ),
     "what a run would batch": (
         lambda session, large: every(window_previews.preview_stretches(session, large.run, RULES)),
         {"ix_messages_window"},

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from analysis.batches import Stretch
 from analysis.prefilter import Rules, rules_for
-from db import plans, runs, window_previews, windows
+from db import batches, plans, runs, window_previews, windows
 from db.engine import Database
 from db.messages import find_source
 from models.conversation import IncomingMessage

@@ -9,9 +9,9 @@ from typing import get_args
 import pytest
 from pydantic_ai.models import override_allow_model_requests
 
+from analysis.answers import answer_schema
 from analysis.costs import Price
 from analysis.prompts import render
-from analysis.answers import answer_schema
 from analysis.tokenizers import counter_for
 from errors import FailureKind, ModelFailure
 from llm.calls import CallRecord
