@@ -129,7 +129,9 @@ def _azure(connection: ProviderConnection, model: str) -> Model:
 
     endpoint = connection.base_url or _required("base_url", connection)
     key = connection.api_key or _required("api_key", connection)
-    # Where the address ends with /v1, the provider leaves the version out.
+    if urlsplit(endpoint).path.rstrip("/").endswith("/v1"):
+        # Azure's newer address, and any gateway's, knows no versions: the provider refuses to send it one.
+        return _openai(connection, model)
     provider = AzureProvider(azure_endpoint=endpoint, api_version=AZURE_API_VERSION, api_key=key)
     return OpenAIChatModel(model, provider=provider)
 

@@ -128,6 +128,8 @@ def test_auto_means_what_the_type_speaks_best(provider: ProviderType, asked: Out
         ("groq", "https://api.groq.com/openai/v1", True),
         ("bedrock", "https://bedrock-runtime.eu-central-1.amazonaws.com", False),
         ("bedrock", "https://bedrock-runtime.eu-central-1.amazonaws.com/openai/v1", True),
+        ("azure", "https://team.openai.azure.com", True),
+        ("azure", "https://team.openai.azure.com/openai/v1/", True),
         ("offline", "http://127.0.0.1:9/v1", False),
     ],
 )
