@@ -2,12 +2,15 @@
 
 import asyncio
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 from uuid import UUID
 
 from bench.alone import run_alone
+from bench.cpu import cpu_seconds
+from bench.meters import child_of_ours
 from bench.rows import Row
 from bench.stage import stage
 from tests.replay.scene import Scene, scene
@@ -47,6 +50,14 @@ class Times:
         return self.first_proposal - self.started
 
 
+@dataclass(frozen=True)
+class Round:
+    """What each run took, and all of them together of the processor, in ms a batch."""
+
+    times: list[Times]
+    cpu_ms: Mapping[str, float]
+
+
 async def measure(*, quick: bool = False) -> Row:
     size = QUICK if quick else FULL
     rounds = []
@@ -55,8 +66,8 @@ async def measure(*, quick: bool = False) -> Row:
             rounds.append(await _play(played, size))
     slots = min(size.runs * size.concurrency, played.settings.worker_model_slots)
     ideal = math.ceil(size.runs * size.batches / slots) * size.latency
-    spread = median(_spread(times) for times in rounds)
-    over = median(max(one.completed for one in times) / ideal for times in rounds)
+    spread = median(_spread(one.times) for one in rounds)
+    over = median(max(run.completed for run in one.times) / ideal for one in rounds)
     return Row(
         number=4,
         what=f"{size.runs} runs of {size.batches} batches at once",
@@ -69,10 +80,11 @@ async def measure(*, quick: bool = False) -> Row:
             "concurrency_of_a_run": size.concurrency,
             "rounds": [
                 {
-                    "first_proposal_seconds": sorted(round(one.waited, 3) for one in times),
-                    "completed_seconds": sorted(round(one.completed, 3) for one in times),
+                    "first_proposal_seconds": sorted(round(run.waited, 3) for run in one.times),
+                    "completed_seconds": sorted(round(run.completed, 3) for run in one.times),
+                    "cpu_ms_a_batch": one.cpu_ms,
                 }
-                for times in rounds
+                for one in rounds
             ],
         },
         ratios={"wall time over the ideal": over, "the last first proposals over the first": spread},
@@ -85,23 +97,31 @@ def _spread(times: list[Times]) -> float:
     return max(waits) / min(waits)
 
 
-async def _play(played: Scene, size: Size) -> list[Times]:
+async def _play(played: Scene, size: Size) -> Round:
     operator = played.operator
     played.model.script(latency=size.latency)
     # A run with one batch wakes everything up: connections, compiled queries, the worker's cache.
     for day in range(size.runs + 1):
         await operator.messages(MESSAGES_A_BATCH * (size.batches if day else 1), day=40 * day)
-    async with worker_process(played.settings.model_copy(update={"embeddings": "local"})):  # as delivered
+    async with worker_process(played.settings.model_copy(update={"embeddings": "local"})) as worker:  # as delivered
         assignment = await operator.assignment(played.model.base_url)
         await operator.until(await operator.started_run(assignment), "completed")
         made = [
             await operator.pending_run(assignment, day=40 * day, concurrency=size.concurrency)
             for day in range(1, size.runs + 1)
         ]
+        processes = {
+            "worker": worker.pid,
+            "temporal": child_of_ours("temporal", "start-dev"),
+            "postgres": child_of_ours("postgres", "cluster_name="),
+        }
+        before = {name: cpu_seconds(pid) for name, pid in processes.items()}
         await asyncio.gather(*(operator.commands.start(run_id) for run_id in made))
         for run_id in made:
             await _completed(played, run_id)
-    return await _times(played, made)
+        used = {name: cpu_seconds(pid) - before[name] for name, pid in processes.items()}
+    a_batch = {name: round(1000 * seconds / (size.runs * size.batches), 1) for name, seconds in used.items()}
+    return Round(await _times(played, made), a_batch)
 
 
 async def _completed(played: Scene, run_id: UUID) -> None:
