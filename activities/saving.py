@@ -7,7 +7,7 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.attempts import step
-from activities.findings import Answered, Finding, read, stored
+from activities.findings import Answered, Finding, meanings, read, stored
 from activities.resources import Resources
 from activities.together import Together
 from analysis.memory import Recollection, Verdicts, recall
@@ -51,7 +51,7 @@ class Saver:
 
     def __init__(self, resources: Resources) -> None:
         self._database = resources.database
-        self._measuring = resources.settings.embeddings == "local"
+        self._titles = meanings() if resources.settings.embeddings == "local" else None
         self._together: Together[UUID, Answered, contract.BatchSettled] = Together(self._save)
 
     async def save(self, ref: contract.BatchRef, answered: Answered | None = None) -> contract.BatchSettled:
@@ -65,7 +65,7 @@ class Saver:
         return settled
 
     async def _save(self, run_id: UUID, answered: Sequence[Answered]) -> list[contract.BatchSettled]:
-        findings = await read(self._database, answered, measuring=self._measuring)
+        findings = await read(self._database, answered, self._titles)
         numbers = [one.batch_no for one in answered]
         async with (
             self._database.transaction() as session,

@@ -23,12 +23,11 @@ from uuid import UUID
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 
-from bench.cpu import cpu_seconds
 from bench.meters import (
     Observer,
     Statements,
-    child_of_ours,
     count_statements_from_the_next_start,
+    cpu_of_parts,
     resident_megabytes,
 )
 from bench.rows import Row
@@ -105,12 +104,7 @@ class _Bench:
 
     async def usage(self) -> _Usage:
         await asyncio.sleep(SETTLE_SECONDS)
-        return _Usage(
-            await self.observer.statements(),
-            cpu_seconds(self.worker_pid),
-            cpu_seconds(child_of_ours("temporal", "start-dev")),
-            cpu_seconds(child_of_ours("postgres", "cluster_name=")),
-        )
+        return _Usage(await self.observer.statements(), **cpu_of_parts(self.worker_pid))
 
     async def run(self, assignment: UUID, day: int, batches: int) -> UUID:
         """A run to its end; it is closed to what it found, so that the next one has as little to remember."""

@@ -9,8 +9,7 @@ from statistics import median
 from uuid import UUID
 
 from bench.alone import run_alone
-from bench.cpu import cpu_seconds
-from bench.meters import child_of_ours
+from bench.meters import cpu_of_parts
 from bench.rows import Row
 from bench.stage import stage
 from tests.replay.scene import Scene, scene
@@ -110,17 +109,13 @@ async def _play(played: Scene, size: Size) -> Round:
             await operator.pending_run(assignment, day=40 * day, concurrency=size.concurrency)
             for day in range(1, size.runs + 1)
         ]
-        processes = {
-            "worker": worker.pid,
-            "temporal": child_of_ours("temporal", "start-dev"),
-            "postgres": child_of_ours("postgres", "cluster_name="),
-        }
-        before = {name: cpu_seconds(pid) for name, pid in processes.items()}
+        before = cpu_of_parts(worker.pid)
         await asyncio.gather(*(operator.commands.start(run_id) for run_id in made))
         for run_id in made:
             await _completed(played, run_id)
-        used = {name: cpu_seconds(pid) - before[name] for name, pid in processes.items()}
-    a_batch = {name: round(1000 * seconds / (size.runs * size.batches), 1) for name, seconds in used.items()}
+        after = cpu_of_parts(worker.pid)
+    batches = size.runs * size.batches
+    a_batch = {part: round(1000 * (after[part] - before[part]) / batches, 1) for part in before}
     return Round(await _times(played, made), a_batch)
 
 

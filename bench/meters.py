@@ -7,7 +7,7 @@ from typing import Self
 
 import asyncpg
 
-from bench.cpu import descendants
+from bench.cpu import cpu_seconds, descendants
 
 _EXTENSION = "pg_stat_statements"
 
@@ -15,6 +15,15 @@ _EXTENSION = "pg_stat_statements"
 def child_of_ours(*words: str) -> int:
     """The process that we started and whose command line has all these words in it."""
     return next(pid for pid in descendants(os.getpid()) if _command_has(pid, words))
+
+
+def cpu_of_parts(worker_pid: int) -> dict[str, float]:
+    """Seconds of processor time that each part has used so far."""
+    return {
+        "worker": cpu_seconds(worker_pid),
+        "temporal": cpu_seconds(child_of_ours("temporal", "start-dev")),
+        "postgres": cpu_seconds(child_of_ours("postgres", "cluster_name=")),
+    }
 
 
 def resident_megabytes(pid: int) -> float:

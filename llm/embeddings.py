@@ -8,7 +8,6 @@ letters.
 import asyncio
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,18 +21,11 @@ if TYPE_CHECKING:
 
 LONGEST_TOKENS = 64
 AT_ONCE = 16
-"""Titles in one call of the model. A call reads 42 MB of weights, whatever for; all its titles take as long as the
-longest."""
-
-
-@dataclass
-class _Wish:
-    titles: Sequence[str]
-    vectors: list[list[float]] | None = None
+"""Titles in one call of the model. A call reads 42 MB of weights, however few they are, and each of them takes as long
+as the longest."""
 
 
 _one_at_a_time = threading.Lock()
-_waiting: list[_Wish] = []
 
 
 async def embed(titles: Sequence[str]) -> list[list[float]]:
@@ -54,35 +46,12 @@ def _kept(text: str) -> tuple[float, ...]:
 
 
 def _embed(titles: Sequence[str]) -> list[list[float]]:
-    """Whoever has the model sees to all who wait for it: together they take half the time."""
-    mine = _Wish(titles)
-    _waiting.append(mine)
-    with _one_at_a_time:
-        if mine.vectors is None:
-            others = [one for one in _waiting if one is not mine]
-            _waiting.clear()  # one that came since sees to itself
-            try:
-                _fulfil([mine, *others])
-            except Exception:
-                if not others:
-                    raise
-                _fulfil([mine])  # whosever fault it is, it isn't the others'
-    assert mine.vectors is not None
-    return mine.vectors
-
-
-def _fulfil(wishes: Sequence[_Wish]) -> None:
-    vectors = iter(_all_of([title for one in wishes for title in one.titles]))
-    for one in wishes:
-        one.vectors = [next(vectors) for _ in one.titles]
-
-
-def _all_of(titles: Sequence[str]) -> list[list[float]]:
     found: dict[int, list[float]] = {}
     by_length = sorted(range(len(titles)), key=lambda place: len(titles[place]))
-    for start in range(0, len(titles), AT_ONCE):
-        part = by_length[start : start + AT_ONCE]
-        found |= zip(part, _of([titles[place] for place in part]), strict=True)
+    with _one_at_a_time:
+        for start in range(0, len(titles), AT_ONCE):
+            part = by_length[start : start + AT_ONCE]
+            found |= zip(part, _of([titles[place] for place in part]), strict=True)
     return [found[place] for place in range(len(titles))]
 
 

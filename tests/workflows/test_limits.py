@@ -31,8 +31,7 @@ async def test_a_small_run_behind_a_large_one_is_done_long_before_it_on_two_work
     async with working(settings), working(settings):
         large, small = await _two_runs(operator, assignment)
         await operator.until(small, "completed")
-        # First come, first served, it would be done with the last of the forty.
-        assert (await operator.run(large)).batches_completed < 35
+        assert (await operator.run(large)).batches_completed < 30
         await operator.until(large, "completed")
     for run_id, batches in ((large, 40), (small, 5)):
         assert (await operator.check_books(run_id)).batches_completed == batches
