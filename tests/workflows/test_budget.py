@@ -114,9 +114,15 @@ async def test_a_call_that_was_given_up_counts_as_spent(
         await session.execute(text("UPDATE llm_providers SET request_timeout_seconds = 1"))
     run_id = await _run(operator, assignment, 1000 * batch_cost)
     await operator.until(run_id, "completed")
+    # Besides the call that hangs, a second is short enough for a machine that stood still to give others up.
+    given_up = {
+        (batch.batch_no, attempt) for batch in await operator.batches(run_id) for attempt in range(1, batch.attempts)
+    }
+    assert given_up
     reserved = await _reservations(operator, run_id)
-    assert [(row.state, row.attempt) for row in reserved] == [("unknown", 1)]
-    assert reserved[0].reserved_usd > batch_cost
+    assert {(row.batch_no, row.attempt) for row in reserved} == given_up
+    assert {row.state for row in reserved} == {"unknown"}
+    assert min(row.reserved_usd for row in reserved) > batch_cost
 
 
 async def test_a_budget_too_small_for_one_call_pauses_before_the_first(

@@ -124,7 +124,10 @@ async def test_a_call_that_hangs_is_given_up_and_asked_again(operator: Operator,
     run_id = await operator.started_run(await operator.assignment(model.base_url, request_timeout_seconds=1.0))
     await operator.until(run_id, "completed")
     run = await operator.check_books(run_id)
-    assert (run.batches_completed, run.llm_requests) == (3, 4)
+    assert run.batches_completed == 3
+    # More than one call is given up where the machine stands still for the second that they have.
+    attempts = [batch.attempts for batch in await operator.batches(run_id)]
+    assert run.llm_requests == sum(attempts) > 3
 
 
 async def test_an_answer_cut_off_at_its_limit_fails_its_batch_without_paying_again(
