@@ -14,7 +14,7 @@ class Settings(BaseSettings):
 
     database_url: SecretStr = SecretStr("postgresql://gleaner:gleaner@127.0.0.1:5432/gleaner")
     """PostgreSQL, as `postgresql://user:password@host:port/name`."""
-    database_pool_size: int = Field(10, ge=1, le=200)
+    database_pool_size: int = Field(10, ge=3, le=200)
     """Connections that one process may hold."""
 
     temporal_address: str = "127.0.0.1:7233"
@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(8000, ge=0, le=65535)
     api_url: str = "http://127.0.0.1:8000"
-    """Where `gleaner run`, `runs` and `watch` find the API."""
+    """Where `gleaner run`, `runs`, `watch`, `review` and `export` find the API."""
     api_key: SecretStr | None = None
     """The key that those commands send."""
     allowed_origins: list[str] = []
@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     answer_retention_days: int = Field(90, ge=0)
     """How old an answer of another run may be to be used again."""
     sweep_seconds: int = Field(60, ge=0)
-    """How often rows and workflows are compared; 0 is never."""
+    """How often the schedule that a worker makes, where there is none, compares rows and workflows; 0 makes none."""
     history_limit: int = Field(2000, ge=50)
     """Workflow history events after which a run continues as new. A worker that takes a run over replays them."""
     group_from: int = Field(50, ge=0)

@@ -1,6 +1,7 @@
 """The plan of a run: what passed the prefilter in the order of its conversations, and the batches made of it."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import TextClause, text
@@ -14,6 +15,18 @@ STRETCH = 1000
 STRETCHES_AT_ONCE = 20
 LONGEST_CHAIN = 50
 """Replies to replies that are followed."""
+LOOKED_AT = 20
+"""Of how many chunks of a run one is looked at for what its channels hold."""
+
+
+class Channel(NamedTuple):
+    """A channel in the order of the plan."""
+
+    source_id: UUID
+    name: str
+
+
+BEFORE_ALL, AFTER_ALL = Channel(UUID(int=0), ""), Channel(UUID(int=(1 << 128) - 1), "")
 
 # Texts are compared as rarely as can be: channels are numbered, and where a unit began is worked out for threads alone,
 # since most messages are a unit of their own.
@@ -79,22 +92,59 @@ _kept_stretches = text(
             FROM messages WHERE messages.id = ANY (chunk.kept_ids) OFFSET 0
         ) AS message
         WHERE chunk.run_id = :run
+          AND (message.source_id, message.channel) > (CAST(:after_source AS uuid), :after_channel)
+          AND (message.source_id, message.channel) <= (CAST(:last_source AS uuid), :last_channel)
     )
     {STRETCHES}
     """  # noqa: S608 - the part put in is a constant of the code
 )
 
-# PostgreSQL has no idea how many ids an array holds. It would take few for certain, look for each among all others, and
-# remember what it found for arrays that never come again.
+_middle = text(
+    f"""
+    WITH counted AS (
+        SELECT source_id, channel, count(*) AS n
+        FROM run_message_chunks AS chunk CROSS JOIN LATERAL (
+            SELECT source_id, channel FROM messages WHERE messages.id = ANY (chunk.kept_ids) OFFSET 0
+        ) AS message
+        WHERE chunk.run_id = :run AND chunk.chunk_no % {LOOKED_AT} = 1 GROUP BY source_id, channel
+    ), passed AS (
+        SELECT source_id, channel, sum(n) OVER (ORDER BY source_id, channel) AS past, sum(n) OVER () AS total
+        FROM counted
+    )
+    SELECT source_id, channel FROM passed WHERE past < total ORDER BY abs(2 * past - total) LIMIT 1
+    """  # noqa: S608 - the part put in is a constant of the code
+)
+
+# PostgreSQL has no idea how many ids an array holds. It would take few for certain, look for each among all others, go
+# through all of a channel for each, by their order, and remember what it found for arrays that never come again. A half
+# that is sorted waits until the one before is stored.
 _PLAN_SETTINGS = """
     SELECT set_config('enable_nestloop', 'off', true), set_config('enable_memoize', 'off', true),
-           set_config('work_mem', '128MB', true)
+           set_config('enable_mergejoin', 'off', true), set_config('work_mem', '128MB', true),
+           set_config('idle_in_transaction_session_timeout', '600000', true)
 """
 
 
-def kept_stretches(session: AsyncSession, run_id: UUID, gap_seconds: int) -> AsyncIterator[Stretch]:
-    """The messages that passed the prefilter and are in no batch yet, in the order of the plan."""
-    return stretches(session, _kept_stretches, {"run": run_id, "gap": gap_seconds})
+def kept_stretches(
+    session: AsyncSession, run_id: UUID, gap_seconds: int, *, after: Channel = BEFORE_ALL, last: Channel = AFTER_ALL
+) -> AsyncIterator[Stretch]:
+    """The messages that passed the prefilter and are in no batch yet, in the order of the plan: those of the channels
+    that come after one, until the last."""
+    values = {
+        "run": run_id,
+        "gap": gap_seconds,
+        "after_source": after.source_id,
+        "after_channel": after.name,
+        "last_source": last.source_id,
+        "last_channel": last.name,
+    }
+    return stretches(session, _kept_stretches, values)
+
+
+async def middle(session: AsyncSession, run_id: UUID) -> Channel | None:
+    """The channel up to which about half of the run's messages go; None where they are of one."""
+    row = (await session.execute(_middle, {"run": run_id})).one_or_none()
+    return None if row is None else Channel(*row)
 
 
 async def stretches(session: AsyncSession, query: TextClause, values: Mapping[str, object]) -> AsyncIterator[Stretch]:
