@@ -88,10 +88,12 @@ class Judging:
     async def _asked(self, question: Question, prompt: PairsPrompt) -> Mapping[Pair, bool]:
         asking = Asking(self._resources, question.ref, self._counting, self._places, holder=new_id())
         try:
-            while True:
-                if await asking.claim(question):
-                    break
+            while not await asking.claim(question):  # noqa: ASYNC110 - another process has no event to wait for
                 await asyncio.sleep(PLACE_POLL_SECONDS)
+            # Only who has the place looks: another attempt may have been answered until then.
+            known = await self._known(question, prompt)
+            if known is not None:
+                return known
             async with asking.renewing():
                 return await asking.ask_about(question, prompt) or {}
         except (BudgetSpentError, ModelFailure) as error:

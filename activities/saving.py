@@ -65,8 +65,10 @@ class Saver:
         return settled
 
     async def _save(self, run_id: UUID, answered: Sequence[Answered]) -> list[contract.BatchSettled]:
-        findings = await read(self._database, answered, self._titles)
         numbers = [one.batch_no for one in answered]
+        # Two attempts may bring the same batch, where the server took the first for dead: it counts once.
+        answered = list({one.batch_no: one for one in answered}.values())
+        findings = await read(self._database, answered, self._titles)
         async with (
             self._database.transaction() as session,
             settling.holding(session, run_id, numbers) as (held, models),
@@ -85,7 +87,7 @@ class Saver:
             for part in [[one] for one in found] if _rule(held.run) else [found] if found else []:
                 await _settle(held, part, judged)
             pending = {one.batch_no: one.pending for one in found}
-            return [_settled(held.run, pending.get(number)) for number in numbers]
+            return [_settled(held.run, pending.pop(number, None)) for number in numbers]
 
 
 async def _settle(held: runs.LockedRun, found: Sequence[Found], judged: Verdicts) -> None:

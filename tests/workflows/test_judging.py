@@ -1,6 +1,6 @@
 """`duplicates: "model"`: the run's model is asked about doubtful duplicates, once, and can hold nothing up."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -8,6 +8,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from activities.judging import Judging
+from activities.questions import Question
+from analysis.same_work import Pair, PairsPrompt
 from db import messages
 from models.conversation import IncomingMessage
 from models.proposal import TaskProposal
@@ -125,4 +128,26 @@ async def test_the_same_question_is_paid_for_once(operator: Operator, model: Mod
     calls = model.stats().calls
     again = await _run_of(operator, assignment, measuring)
     assert model.stats().calls == calls
+    assert _verdict(await _second(operator, again)) == "duplicate"
+
+
+async def test_an_answer_that_came_while_a_place_was_waited_for_is_not_paid_for_again(
+    operator: Operator, model: ModelServer, measuring: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assignment = await operator.assignment(model.base_url)
+    await _run_of(operator, assignment, measuring)
+    async with operator.database.transaction() as session:
+        closed = "UPDATE analysis_runs SET status = 'closed', proposals_total = 0, proposals_pending = 0"
+        await session.execute(text(closed))
+        await session.execute(text("DELETE FROM task_proposals"))
+    calls, really, looks = model.stats().calls, Judging._known, 0
+
+    async def known(self: Judging, question: Question, prompt: PairsPrompt) -> Mapping[Pair, bool] | None:
+        nonlocal looks
+        looks += 1
+        return None if looks == 1 else await really(self, question, prompt)
+
+    monkeypatch.setattr(Judging, "_known", known)
+    again = await _run_of(operator, assignment, measuring)
+    assert (looks, model.stats().calls) == (2, calls)
     assert _verdict(await _second(operator, again)) == "duplicate"
