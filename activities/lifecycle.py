@@ -1,8 +1,8 @@
 """The activities that change what a run is: begin, obey, finish."""
 
 from datetime import datetime, timedelta
-from decimal import Decimal
 
+from pydantic import ValidationError
 from temporalio import activity
 
 from activities.attempts import step
@@ -10,9 +10,10 @@ from activities.resources import Resources
 from analysis.prompts import DEFAULT_SYSTEM_PROMPT
 from db import answers, configuration, lifecycle, runs
 from db.lifecycle import RunError
-from errors import BadRequest, Refusal
+from errors import BadRequest, Refusal, Unprocessable
 from logs import logger
 from models.run import AnalysisRun
+from models.run_views import LimitsPatch
 from settings import Settings
 from workflows import contract
 
@@ -81,7 +82,8 @@ class LifecycleActivities:
         """Begin a pending run, begin the failed batches again, or just say where the run stands."""
         async with runs.locked(self._database, start.run_id) as held:
             if start.retry:
-                await _retry(held)
+                if not (_again() and held.run.status == "running"):
+                    await _retry(held)
             elif held.run.status == "pending":
                 _log.info("Starting analysis run execution", run_id=str(start.run_id))
                 _log.info("Starting run", run_id=str(start.run_id))
@@ -99,6 +101,8 @@ class LifecycleActivities:
     async def apply_command(self, command: contract.RunCommand) -> contract.CommandOutcome:
         """Do what a signal or update asks for, or leave an event that says why not."""
         async with runs.locked(self._database, command.run_id) as held:
+            if _again() and _is_done(held.run, command):
+                return contract.CommandOutcome(accepted=True, state=self._state(held.run))
             try:
                 # A refusal may come from the flush, so what it has done so far is undone on its own.
                 async with held.session.begin_nested():
@@ -137,6 +141,27 @@ class LifecycleActivities:
             return self._state(held.run)
 
 
+def _again() -> bool:
+    """Whether an attempt before this one may have done its work, and died before it said so."""
+    return activity.info().attempt > 1
+
+
+def _is_done(run: AnalysisRun, command: contract.RunCommand) -> bool:
+    """Whether the row is as the command leaves it."""
+    match command.name:
+        case "pause":
+            return run.status == "paused" and run.paused_reason == command.reason
+        case "resume" | "retry_failed_batches":
+            return run.status == "running"
+        case "close":
+            return run.status == "closed"
+        case "set_limits":
+            asked = command.model_dump(include={"budget_usd", "concurrency"}, exclude_none=True)
+            return asked.items() <= run.options.items()
+        case "cancel":
+            return False  # the workflow does it
+
+
 async def _begin(held: runs.LockedRun, prompt_version: str) -> None:
     run = held.run
     try:
@@ -146,6 +171,7 @@ async def _begin(held: runs.LockedRun, prompt_version: str) -> None:
         await lifecycle.begin(held, run.config_snapshot)
         await lifecycle.fail(held, RunError(refusal.code, refusal.detail, "Switch it on again, then retry the run."))
         return
+    run.cost_estimate = current.nothing_spent()
     snapshot = current.snapshot(default_prompt=DEFAULT_SYSTEM_PROMPT, prompt_version=prompt_version)
     await lifecycle.begin(held, snapshot)
 
@@ -171,10 +197,19 @@ async def _apply(held: runs.LockedRun, command: contract.RunCommand) -> None:
         case "retry_failed_batches":
             await lifecycle.retry(held)
         case "set_limits":
-            budget = None if command.budget_usd is None else Decimal(command.budget_usd)
-            await lifecycle.set_limits(held, budget, command.concurrency)
+            limits = _limits(command)
+            await lifecycle.set_limits(held, limits.budget_usd, limits.concurrency)
         case "close":
             await lifecycle.close(held)
+
+
+def _limits(command: contract.RunCommand) -> LimitsPatch:
+    """What a signal asks for, which may be anything; 422 `validation_error` where the API would say so too."""
+    try:
+        return LimitsPatch.model_validate(command.model_dump(include={"budget_usd", "concurrency"}))
+    except ValidationError as invalid:
+        wrong = "; ".join(f"{error['loc'][0]}: {error['msg']}" for error in invalid.errors())
+        raise Unprocessable("validation_error", wrong) from None
 
 
 async def _explained(held: runs.LockedRun, error: contract.ErrorInfo) -> RunError:

@@ -81,11 +81,14 @@ class RunCommands:
         return await self._by_workflow(run_id, actor, "close", at_once)
 
     async def set_limits(self, run_id: UUID, limits: LimitsPatch, actor: Actor = LOCAL) -> AnalysisRun:
+        """Change what is named; 422 `price_unknown` for a budget that could not be kept."""
+
         async def at_once(held: runs.LockedRun) -> bool:
-            if held.run.status not in ("pending", "failed"):
-                return False
-            await lifecycle.set_limits(held, limits.budget_usd, limits.concurrency)
-            return True
+            if held.run.status in ("pending", "failed"):
+                await lifecycle.set_limits(held, limits.budget_usd, limits.concurrency)
+                return True
+            await lifecycle.check_limits(held, limits.budget_usd)
+            return False
 
         change = contract.LimitsChange(
             budget_usd=None if limits.budget_usd is None else str(limits.budget_usd), concurrency=limits.concurrency

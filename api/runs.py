@@ -2,13 +2,12 @@
 
 import asyncio
 from datetime import datetime
-from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Response, status
 
-from analysis.costs import cost_of, price_known
+from analysis.costs import cost_of
 from analysis.prefilter import rules_for
 from analysis.prompts import DEFAULT_SYSTEM_PROMPT
 from analysis.tokenizers import counter_for
@@ -19,7 +18,6 @@ from api.idempotency import IdempotentRoute
 from api.paging import Page, PageQuery
 from db import batches, budgets, configuration, estimates, heartbeats, run_views, runs, window_previews
 from db.configuration import Configuration, own_price
-from errors import Unprocessable
 from models.base import AwareTime, now
 from models.run import AnalysisRun
 from models.run_views import (
@@ -44,18 +42,8 @@ async def _configured(resources: Resources, body: RunCreate) -> Configuration:
         found = await configuration.load(session, body.agent_assignment_id, body.project_config_id)
     found.check_active()
     if body.options.budget_usd is not None:
-        _check_price(found)
+        found.check_price()
     return found
-
-
-def _check_price(found: Configuration) -> None:
-    if not _price_known(found):
-        detail = f"The price of {found.agent.model_name!r} is unknown, so a budget could not be kept."
-        raise Unprocessable("price_unknown", detail)
-
-
-def _price_known(found: Configuration) -> bool:
-    return price_known(found.provider.type, found.agent.model_name, own_price(found.provider))
 
 
 def _new_run(resources: Resources, body: RunCreate, found: Configuration, actor: str) -> AnalysisRun:
@@ -71,7 +59,7 @@ def _new_run(resources: Resources, body: RunCreate, found: Configuration, actor:
         config_snapshot=found.snapshot(
             default_prompt=DEFAULT_SYSTEM_PROMPT, prompt_version=resources.settings.prompt_version
         ),
-        cost_estimate=Decimal(0) if _price_known(found) else None,
+        cost_estimate=found.nothing_spent(),
     )
 
 
@@ -281,11 +269,6 @@ async def retry_run(run_id: UUID, actor: Runner, resources: Api, _: NoBody) -> R
 @router.patch("/{run_id}/limits")
 async def change_limits(run_id: UUID, body: LimitsPatch, actor: Runner, resources: Api) -> RunView:
     """Change the budget or the concurrency of a run that isn't over; 404, 409 `invalid_transition`, 422."""
-    if body.budget_usd is not None:
-        async with resources.database.transaction() as session:
-            run = await runs.get(session, run_id)
-            found = await configuration.load(session, run.agent_assignment_id, run.project_config_id)
-        _check_price(found)
     return _view(resources, await resources.commands.set_limits(run_id, body, actor))
 
 

@@ -1,16 +1,18 @@
 """What a run is configured with: read as it is now, and snapshotted for what it means."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from analysis.costs import Price
-from errors import BadRequest
+from analysis.costs import Price, price_known
+from errors import BadRequest, Unprocessable
 from models.agent import AgentConfig, AgentTaskAssignment, LLMProvider, TaskConfig
 from models.project import ProjectConfig
+from models.run import AnalysisRun
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,16 @@ class Configuration:
         if self.project is not None and not self.project.is_active:
             raise BadRequest("unknown_project", f"The project {self.project.name!r} is switched off.")
 
+    def nothing_spent(self) -> Decimal | None:
+        """What a run has cost before its first call, in US dollars: None where the price of its model is unknown."""
+        known = price_known(self.provider.type, self.agent.model_name, own_price(self.provider))
+        return Decimal(0) if known else None
+
+    def check_price(self) -> None:
+        """422 `price_unknown` where a budget could not be kept."""
+        if self.nothing_spent() is None:
+            raise _price_unknown(self.agent.model_name)
+
 
 def project_snapshot(project: ProjectConfig) -> dict[str, Any]:
     return {
@@ -96,6 +108,26 @@ async def load(session: AsyncSession, assignment_id: UUID, project_id: UUID | No
 async def provider(session: AsyncSession, provider_id: UUID) -> LLMProvider | None:
     """The provider as it is now: its connection, limits and price are live."""
     return await session.get(LLMProvider, provider_id)
+
+
+async def check_price(session: AsyncSession, run: AnalysisRun) -> None:
+    """422 `price_unknown` where a budget of the run could not be kept: what its model costs, or what its calls so far
+    have cost, is unknown. A run that has begun asks the model of its snapshot."""
+    if run.status == "pending":
+        (await load(session, run.agent_assignment_id, run.project_config_id)).check_price()
+        return
+    model, reached = run.config_snapshot["agent"]["model_name"], run.config_snapshot["provider"]
+    live = await provider(session, UUID(reached["id"]))
+    if not price_known(reached["type"], model, None if live is None else own_price(live)):
+        raise _price_unknown(model)
+    if run.cost_estimate is None and run.llm_requests:
+        raise Unprocessable(
+            "price_unknown", "What the run's calls have cost is unknown, so a budget could not be kept."
+        )
+
+
+def _price_unknown(model: str) -> Unprocessable:
+    return Unprocessable("price_unknown", f"The price of {model!r} is unknown, so a budget could not be kept.")
 
 
 def own_price(provider: LLMProvider) -> Price | None:

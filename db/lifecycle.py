@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from analysis import closing
-from db import proposals, runs, transitions
+from db import configuration, proposals, runs, transitions
 from db.batches import percent
 from db.engine import Database
 from errors import Conflict, Refusal
@@ -243,13 +243,23 @@ async def close(held: runs.LockedRun) -> None:
     await held.record("run_closed", {"id": str(run.id), "status": run.status, "accuracy_metrics": run.accuracy_metrics})
 
 
+async def check_limits(held: runs.LockedRun, budget: Decimal | None) -> None:
+    """409 where the state forbids new limits, 422 `price_unknown` for a budget that could not be kept."""
+    transitions.check("set_limits", held.run)
+    if budget is not None:
+        await configuration.check_price(held.session, held.run)
+
+
 async def set_limits(held: runs.LockedRun, budget: Decimal | None, concurrency: int | None) -> None:
     """Change the budget (US dollars) or the concurrency of a run that is not over.
 
     A run that its budget holds goes on when the budget is raised.
     """
+    await check_limits(held, budget)
     held.move("set_limits")
     run = held.run
+    if budget is not None and run.cost_estimate is None:
+        run.cost_estimate = Decimal(0)  # the price became known before the first call
     raised = budget is not None and budget > Decimal(run.options.get("budget_usd") or 0)
     changed = dict(run.options)
     if budget is not None:

@@ -24,6 +24,12 @@ _EVENTS_OF_A_GROUP = 6
 """Of the history, at most: three of the activity and three of the workflow task that its end brings about."""
 
 
+def pause_before_probe(first_seconds: float, probes: int) -> timedelta:
+    """How long to wait for the next probe of a provider that is down, twice as long after each, up to a quarter of an
+    hour. It may be down for days, so no power of two is beyond what a timedelta holds."""
+    return min(timedelta(seconds=first_seconds * 2 ** min(probes, 30)), _LONGEST_PROBE_INTERVAL)
+
+
 @workflow.defn(name=contract.WORKFLOW_TYPE)
 class AnalysisRun:
     """One execution in the life of a run. The row holds the truth; this holds what is under way."""
@@ -83,6 +89,9 @@ class AnalysisRun:
                     await self._end_cancelled()
                     if self._state.status == "cancelled":
                         raise asyncio.CancelledError from None
+                    if workflow.patched("refused-cancel"):
+                        # Temporal takes one cancel an execution, and a run that is retried may be cancelled again.
+                        await self._continue_as_new()
                 else:
                     await self._end_failed(describe(error))
             except Exception as error:
@@ -389,7 +398,7 @@ class AnalysisRun:
 
     async def _probe_is_due(self, probes: int) -> bool:
         """Wait for the next probe, longer each time; False when the run is told something before."""
-        pause = min(timedelta(seconds=self._state.probe_seconds * 2**probes), _LONGEST_PROBE_INTERVAL)
+        pause = pause_before_probe(self._state.probe_seconds, probes)
         self._next_probe = workflow.now() + pause
         try:
             await workflow.wait_condition(

@@ -99,6 +99,15 @@ async def test_a_budget_on_a_model_without_a_price_is_refused(api: ServedApi) ->
     assert problem["code"] == "price_unknown"
     run = await _create(api, _body(homemade))
     assert run["cost_estimate"] is None
+    base = f"{api.url}/api/v1"
+    limits = f"{base}/analysis/runs/{run['id']}/limits"
+    refused = await api.http.patch(limits, json={"budget_usd": "1.50"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "price_unknown")
+    [provider] = [one for one in (await api.get("/providers"))["items"] if one["type"] == "ollama"]
+    prices = {"input_price_per_mtok": "1", "output_price_per_mtok": "2"}
+    assert (await api.http.patch(f"{base}/providers/{provider['id']}", json=prices)).status_code == 200
+    changed = await api.http.patch(limits, json={"budget_usd": "1.50"})
+    assert (changed.status_code, changed.json()["cost_estimate"]) == (200, "0")
 
 
 async def test_of_ten_overlapping_creates_at_once_one_wins(api: ServedApi, assignment: str) -> None:

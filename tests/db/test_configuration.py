@@ -6,16 +6,18 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from analysis.costs import Price
 from db import configuration
 from db.configuration import Configuration, own_price
 from db.engine import Database
-from errors import BadRequest
+from errors import BadRequest, Unprocessable
 from models.agent import AgentConfig, AgentTaskAssignment, LLMProvider, TaskConfig
 from models.base import new_id
 from models.project import ProjectConfig
-from tests.support.builders import add_assignment, add_project, add_provider
+from models.run import AnalysisRun
+from tests.support.builders import add_assignment, add_project, add_provider, add_run
 
 
 async def load(database: Database, assignment_id: UUID, project_id: UUID | None = None) -> Configuration:
@@ -115,3 +117,41 @@ def test_a_price_of_its_own_needs_both_halves(
         name="Stand-in", type="openai", input_price_per_mtok=input_price, output_price_per_mtok=output_price
     )
     assert own_price(provider) == price
+
+
+async def test_a_budget_goes_by_the_price_of_the_model_that_the_run_asks(database: Database) -> None:
+    unpriced = await add_assignment(database, provider={"type": "ollama"}, model_name="homemade")
+    kept = snapshot(await load(database, unpriced))
+    begun = await add_run(database, status="running", agent_assignment_id=unpriced, config_snapshot=kept)
+    pending = await add_run(database, day=1, agent_assignment_id=unpriced, config_snapshot=kept)
+    for run in (begun, pending):
+        await _check_price(database, run, "homemade")
+    priced = {"provider": await add_provider(database), "assignment": unpriced}
+    await _say(
+        database,
+        "UPDATE agent_configs SET provider_id = :provider, model_name = 'rules-1'"
+        " WHERE id = (SELECT agent_id FROM agent_task_assignments WHERE id = :assignment)",
+        **priced,
+    )
+    await _check_price(database, pending, None)
+    await _check_price(database, begun, "homemade")
+    await _say(database, "UPDATE llm_providers SET input_price_per_mtok = 1, output_price_per_mtok = 2")
+    await _check_price(database, begun, None)
+    begun.llm_requests = 3
+    await _check_price(database, begun, "calls have cost is unknown")
+
+
+async def _check_price(database: Database, run: AnalysisRun, refused: str | None) -> None:
+    """`check_price` with the message of its refusal."""
+    async with database.transaction() as session:
+        if refused is None:
+            await configuration.check_price(session, run)
+            return
+        with pytest.raises(Unprocessable, match=refused) as refusal:
+            await configuration.check_price(session, run)
+    assert refusal.value.code == "price_unknown"
+
+
+async def _say(database: Database, statement: str, **values: object) -> None:
+    async with database.transaction() as session:
+        await session.execute(text(statement), values)

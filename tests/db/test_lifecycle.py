@@ -350,7 +350,8 @@ async def test_a_run_with_undecided_proposals_is_not_closed_whatever_its_counter
 
 
 async def test_new_limits_leave_the_other_options_alone(database: Database) -> None:
-    made = await add_run(database, status="running", pending_command="set_limits")
+    snapshot = {"provider": {"id": str(new_id()), "type": "offline"}, "agent": {"model_name": "rules-1"}}
+    made = await add_run(database, status="running", pending_command="set_limits", config_snapshot=snapshot)
     run = await act(database, made.id, lifecycle.set_limits, Decimal("2.50"), None)
     assert run.options == made.options | {"budget_usd": "2.50"}
     assert (run.pending_command, run.version) == (None, made.version + 1)

@@ -49,6 +49,8 @@ class ModelServer:
         self.state = Script()
         self._thread = threading.Thread(target=self._run, name="model-server", daemon=True)
         self._stopping = asyncio.Event()
+        self._held_after: int | None = None
+        self._released = asyncio.Event()
         self._ready = threading.Event()
         self._handlers: set[asyncio.Task[None]] = set()
 
@@ -64,6 +66,17 @@ class ModelServer:
     def script(self, *rules: Rule, latency: float = 0.0, seed: int = 0) -> None:
         """From now on misbehave by these rules, the first that fits; count the calls from 1 again."""
         self.state.begin(rules, latency=latency, seed=seed)
+
+    def hold(self, *, after: int = 0, latency: float = 0.0) -> None:
+        """As `script`; the calls after the first so many get their answers when they are released."""
+        self._released.clear()
+        self._held_after = after
+        self.script(latency=latency)
+
+    def release(self) -> None:
+        """Answer those that are held, and hold none any more."""
+        self._held_after = None
+        self._loop.call_soon_threadsafe(self._released.set)
 
     def stats(self) -> Stats:
         return self.state.stats()
@@ -131,6 +144,8 @@ class ModelServer:
         request = json.loads(body or b"{}")
         prompt = first_user_text(request)
         with self.state.call(prompt) as call:
+            if self._held_after is not None and call.number > self._held_after:
+                await _until(self._released, reader)
             await _pause(reader, self.state.latency)
             rule = call.rule
             if rule is not None and rule.do == "hang":
@@ -170,6 +185,19 @@ async def _send(writer: asyncio.StreamWriter, reply: Reply, *, cut_short: bool =
     if cut_short:
         writer.close()
     return not cut_short
+
+
+async def _until(event: asyncio.Event, reader: asyncio.StreamReader) -> None:
+    """Wait for the event, and notice a client that goes away meanwhile."""
+    waited, gone = asyncio.create_task(event.wait()), asyncio.create_task(reader.read(1))
+    try:
+        await asyncio.wait((waited, gone), return_when=asyncio.FIRST_COMPLETED)
+        if gone.done():
+            raise ConnectionResetError("the client went away")
+    finally:
+        for task in (waited, gone):
+            task.cancel()
+        await asyncio.gather(waited, gone, return_exceptions=True)
 
 
 async def _pause(reader: asyncio.StreamReader, seconds: float) -> None:

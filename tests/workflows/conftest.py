@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from api import temporal_gateway
 from db.engine import Database
 from settings import Settings
 from tests.support.model_server import ModelServer
@@ -17,8 +18,9 @@ def model() -> Iterator[ModelServer]:
 
 
 @pytest.fixture
-async def operator(database: Database, settings: Settings) -> AsyncIterator[Operator]:
-    """Somebody who makes, starts and steers runs; no worker is there yet."""
+async def operator(database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Operator]:
+    """Somebody who makes, starts and steers runs; no worker is there yet. They wait for a Temporal that is slow."""
+    monkeypatch.setattr(temporal_gateway, "CALL_SECONDS", 60.0)
     made = Operator(database, settings)
     yield made
     await made.end_workflows()

@@ -2,12 +2,14 @@
 
 import asyncio
 from functools import partial
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
+from api import run_commands, temporal_gateway
 from db import audit, decisions
 from errors import Conflict, NotFound, Unavailable
 from models.actor import LOCAL, Actor
@@ -21,13 +23,21 @@ from tests.support.working import Operator
 pytestmark = pytest.mark.usefixtures("worker")
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker is there, so every command shows on the row after a while."""
+    monkeypatch.setattr(run_commands, "WAIT_SECONDS", 60.0)
+
+
 @pytest.fixture
 async def slow_run(operator: Operator, model: ModelServer) -> UUID:
-    """A run of ten batches, two at a time, whose model takes a while; some are under way."""
-    model.script(latency=0.3)
+    """A run of ten batches, two at a time: two are settled, and the answers to the others come when the model is
+    released."""
+    model.hold(after=2)
     await operator.messages(100)
     run_id = await operator.started_run(await operator.assignment(model.base_url), concurrency=2)
-    await until(lambda: operator.run(run_id), lambda run: run.batches_completed >= 1)
+    await until(lambda: operator.run(run_id), lambda run: run.batches_completed == 2)
+    await until(lambda: asyncio.sleep(0, model.stats().in_flight), lambda calls: calls == 2)
     return run_id
 
 
@@ -36,9 +46,10 @@ async def test_a_paused_run_lets_calls_finish_and_starts_none(
 ) -> None:
     paused = await operator.commands.pause(slow_run)
     assert (paused.status, paused.paused_reason, paused.pending_command) == ("paused", "requested", None)
+    model.release()
     held = await until(lambda: operator.run(slow_run), lambda run: run.stage == "held")
     calls = model.stats().calls
-    assert held.batches_completed == calls
+    assert held.batches_completed == calls == 4
     assert model.stats().in_flight == 0
     resumed = await operator.commands.resume(slow_run)
     assert resumed.status == "running"
@@ -53,7 +64,7 @@ async def test_a_cancelled_run_keeps_what_was_saved(operator: Operator, model: M
     cancelled = await operator.commands.cancel(slow_run)
     assert cancelled.status == "cancelled"
     run = await operator.check_books(slow_run)
-    assert 1 <= run.batches_completed < 10
+    assert run.batches_completed == 2
     assert run.proposals_total >= 1
     assert (await operator.events(slow_run))[-1].event == "run_cancelled"
     workflow = await operator.workflow(slow_run)
@@ -81,11 +92,29 @@ async def test_a_cancel_of_a_completed_run_is_refused_and_changes_nothing(
     assert (await operator.run(run_id)).status == "completed"
 
 
+async def test_a_run_that_refused_a_cancel_can_be_cancelled_when_it_works_again(
+    operator: Operator, model: ModelServer
+) -> None:
+    model.script(Rule("prose", text="number 15"))
+    await operator.messages(50)
+    run_id = await operator.started_run(await operator.assignment(model.base_url))
+    await operator.until(run_id, "completed")
+    await (await operator.workflow(run_id)).cancel()
+    await until(lambda: operator.events(run_id), lambda events: events[-1].event == "command_refused")
+    model.hold()
+    await operator.commands.retry(run_id)
+    await until(lambda: asyncio.sleep(0, model.stats().in_flight), lambda calls: calls == 1)
+    await operator.commands.cancel(run_id)
+    await operator.until(run_id, "cancelled")
+
+
 async def _described(operator: Operator, run_id: UUID) -> WorkflowExecutionStatus | None:
     return (await (await operator.workflow(run_id)).describe()).status
 
 
-async def test_a_signal_that_the_state_forbids_leaves_only_an_event(operator: Operator, slow_run: UUID) -> None:
+async def test_a_signal_that_the_state_forbids_leaves_only_an_event(
+    operator: Operator, model: ModelServer, slow_run: UUID
+) -> None:
     await (await operator.workflow(slow_run)).signal("resume")
     events = await until(
         lambda: operator.events(slow_run), lambda events: any(e.event == "command_refused" for e in events)
@@ -93,11 +122,37 @@ async def test_a_signal_that_the_state_forbids_leaves_only_an_event(operator: Op
     refused = next(event for event in events if event.event == "command_refused")
     assert refused.data["command"] == "resume"
     assert (await operator.run(slow_run)).status == "running"
+    model.release()
     await operator.until(slow_run, "completed")
 
 
-async def test_the_audit_tells_a_command_of_the_api_from_a_signal(operator: Operator, slow_run: UUID) -> None:
+@pytest.mark.parametrize(
+    "limits",
+    [{"concurrency": 0}, {"budget_usd": "much"}, {"budget_usd": "-1"}],
+    ids=str,
+)
+async def test_limits_that_the_api_would_refuse_are_refused_from_a_signal_too(
+    operator: Operator, model: ModelServer, slow_run: UUID, limits: dict[str, Any]
+) -> None:
+    before = (await operator.run(slow_run)).options
+    workflow = await operator.workflow(slow_run)
+    await workflow.signal("set_limits", limits)
+    with pytest.raises(WorkflowUpdateFailedError) as failure:
+        await workflow.execute_update("change_limits", limits)
+    assert isinstance(failure.value.cause, ApplicationError)
+    assert failure.value.cause.type == "validation_error"
+    refused = [event.data for event in await operator.events(slow_run) if event.event == "command_refused"]
+    assert refused == [{"run_id": str(slow_run), "command": "set_limits", "code": "validation_error"}] * 2
+    model.release()
+    run = await operator.until(slow_run, "completed")
+    assert run.options == before
+
+
+async def test_the_audit_tells_a_command_of_the_api_from_a_signal(
+    operator: Operator, model: ModelServer, slow_run: UUID
+) -> None:
     await operator.commands.pause(slow_run, Actor("key", str(uuid4()), "ops"))
+    model.release()
     await operator.until(slow_run, "paused")
     await (await operator.workflow(slow_run)).signal("resume")
     await operator.until(slow_run, "completed")
@@ -143,8 +198,9 @@ async def test_concurrency_can_be_raised_while_the_run_works(
 ) -> None:
     changed = await operator.commands.set_limits(slow_run, LimitsPatch(concurrency=8))
     assert changed.options["concurrency"] == 8
+    await until(lambda: asyncio.sleep(0, model.stats().in_flight), lambda calls: calls == 8)
+    model.release()
     await operator.until(slow_run, "completed")
-    assert model.stats().max_in_flight > 2
 
 
 async def test_two_starts_at_once_are_one_start(operator: Operator, model: ModelServer) -> None:
@@ -174,13 +230,19 @@ async def test_commands_to_an_unknown_run_are_404(operator: Operator) -> None:
 
 @pytest.mark.parametrize("away", [{"temporal_address": "127.0.0.1:9"}, {"temporal_namespace": "nowhere"}])
 async def test_a_start_without_temporal_leaves_the_run_pending(
-    operator: Operator, model: ModelServer, settings: Settings, away: dict[str, str]
+    operator: Operator,
+    model: ModelServer,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    away: dict[str, str],
 ) -> None:
     run_id = await operator.pending_run(await operator.assignment(model.base_url))
     elsewhere = Operator(operator.database, settings.model_copy(update=away))
+    monkeypatch.setattr(temporal_gateway, "CALL_SECONDS", 3.0)
     with pytest.raises(Unavailable) as refusal:
         await elsewhere.commands.start(run_id)
     assert refusal.value.code == "temporal_unavailable"
+    monkeypatch.setattr(temporal_gateway, "CALL_SECONDS", 60.0)
     run = await operator.run(run_id)
     assert (run.status, run.stage) == ("pending", None)
     await operator.commands.start(run_id)
@@ -191,6 +253,7 @@ async def test_a_terminated_run_goes_on_where_it_stood(operator: Operator, model
     await (await operator.workflow(slow_run)).terminate()
     await operator.commands.pause(slow_run)
     await operator.commands.resume(slow_run)
+    model.release()
     await operator.until(slow_run, "completed")
     run = await operator.check_books(slow_run)
     assert run.batches_completed == 10

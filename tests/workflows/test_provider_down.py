@@ -11,14 +11,15 @@ from tests.support.model_script import Rule
 from tests.support.model_server import ModelServer
 from tests.support.waiting import until
 from tests.support.working import Operator, working
+from workflows.analysis_run import pause_before_probe
 
 CALLS_BEFORE = 3
 
 
 @pytest.fixture
 async def hasty(settings: Settings, operator: Operator) -> AsyncIterator[None]:
-    """A worker that calls a provider down, and probes it, after a second."""
-    changes = {"provider_silence_seconds": 1.0, "provider_probe_seconds": 1.0}
+    """A worker that soon calls a provider down, and soon probes it."""
+    changes = {"provider_silence_seconds": 1.0, "provider_probe_seconds": 0.2}
     async with working(settings.model_copy(update=changes)):
         yield
 
@@ -66,6 +67,12 @@ async def test_the_run_pauses_says_why_and_resumes_by_itself_when_the_provider_i
     # The probe that found it up was the call of a batch: nothing is asked twice.
     assert model.stats().calls == 10 - CALLS_BEFORE
     assert (await _probes(operator, run_id))[-1]["up"] is True
+
+
+def test_probes_wait_twice_as_long_each_time_however_long_the_provider_is_down() -> None:
+    seconds = [pause_before_probe(30, probes).total_seconds() for probes in range(1000)]
+    assert seconds[:6] == [30, 60, 120, 240, 480, 900]
+    assert set(seconds[5:]) == {900}
 
 
 @pytest.mark.usefixtures("worker")
