@@ -44,6 +44,8 @@ FRESH_SECONDS = 1.0
 """How long a look at the run and at the limiter holds for the request after it."""
 PAUSE_WITHOUT_RETRY_AFTER = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 """Seconds for which a 429 that names no time closes the limiter, longer each time in a row."""
+SHORTEST_RETRY_AFTER = 0.1
+"""A time that a 429 names is none where it is shorter: requests would follow each other as fast as they can."""
 
 Counting: TypeAlias = Together[UUID, answers.Spent, None]
 """What attempts of one run have spent is counted together."""
@@ -138,6 +140,10 @@ class Asking:
                 if failure.kind != "rate_limited" or self.probing:
                     raise
                 refused += 1
+            except Exception:
+                # The next attempt begins anew: what was set aside for a request that isn't made is nobody's.
+                await patience.seen_through(self._count(question, record, "not_called"))
+                raise
             except asyncio.CancelledError:
                 await patience.briefly(asyncio.create_task(self._count(question, record, "cancelled")))
                 raise
@@ -221,8 +227,9 @@ class Asking:
         return budgets.Attempt(self._ref.run_id, self._ref.batch_no, question.attempt)
 
     async def _close_limiter(self, provider: LLMProvider, retry_after: float | None, refused: int) -> None:
-        pauses = PAUSE_WITHOUT_RETRY_AFTER
-        seconds = retry_after if retry_after is not None else pauses[min(refused, len(pauses) - 1)]
+        seconds = retry_after or 0.0
+        if seconds < SHORTEST_RETRY_AFTER:
+            seconds = PAUSE_WITHOUT_RETRY_AFTER[min(refused, len(PAUSE_WITHOUT_RETRY_AFTER) - 1)]
         async with self._database.transaction() as session:
             await limiter.close(session, provider.id, seconds)
 
@@ -237,8 +244,12 @@ class Asking:
         if record.requests:
             await self._store(question, record, outcome, None)
         elif question.budget is not None:
-            async with self._database.transaction() as session:
-                await budgets.settle(session, self._attempt(question), "known")
+            await patience.until_stored(lambda: self._give_back(question))
+
+    async def _give_back(self, question: Question) -> None:
+        """Set aside no longer what was for a request that was never made."""
+        async with self._database.transaction() as session:
+            await budgets.settle(session, self._attempt(question), "known")
 
     async def _store(
         self,

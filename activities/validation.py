@@ -1,5 +1,6 @@
 """Trying a provider out, as a run would use it."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from sqlmodel import col, select
@@ -19,6 +20,8 @@ from models.base import new_id, now
 from models.conversation import ChatMessage
 from workflows import contract
 
+LONGEST_TRIAL_SECONDS = 240.0
+"""What the provider may take for a request of a trial, however long it may for one of a run."""
 _NO_MODEL = "No agent uses this provider yet: name a model_name to try it with."
 
 
@@ -40,7 +43,8 @@ class ValidationActivities:
             error = _NO_MODEL if model_name is None else await self._fault(provider, model_name)
         async with self._database.transaction() as session:
             row = await session.get(LLMProvider, wish.provider_id, with_for_update=True)
-            if row is not None:
+            # A provider that was changed meanwhile waits for a trial of what it is now.
+            if row is not None and _reached(row) == _reached(provider):
                 row.validation_status = "connected" if error is None else "error"
                 row.validation_error = error
                 row.validated_at = now()
@@ -49,8 +53,9 @@ class ValidationActivities:
         """What is wrong with the provider, with what to do about it; None where it answers within its schema."""
         try:
             connection = await connection_of(provider, self._resources)
+            seconds = min(connection.request_timeout_seconds, LONGEST_TRIAL_SECONDS)
             call = ExtractionCall(
-                connection=connection,
+                connection=replace(connection, request_timeout_seconds=seconds),
                 model_name=model_name,
                 prompt=render(_TRIAL, system_prompt=DEFAULT_SYSTEM_PROMPT, project=None, time_gap_seconds=600),
                 messages=_TRIAL,
@@ -60,6 +65,11 @@ class ValidationActivities:
         except ModelFailure as failure:
             return f"{failure.detail} {failure.rule.hint}"
         return None
+
+
+def _reached(provider: LLMProvider) -> tuple[object, ...]:
+    """What a trial tries."""
+    return provider.type, provider.base_url, provider.api_key_encrypted
 
 
 async def _model_in_use(session: AsyncSession, provider_id: UUID) -> str | None:

@@ -12,6 +12,7 @@ import httpx2
 from pydantic_ai import exceptions as ai
 
 from errors import FailureKind, ModelFailure
+from models.texts import storable
 
 _BY_TYPE: tuple[tuple[type[BaseException], FailureKind], ...] = (
     (ai.ModelQuotaExceededError, "quota_exhausted"),
@@ -125,7 +126,7 @@ def without_private(text: str, private: Iterable[str]) -> str:
     for secret in map(_squashed, private):
         if _shares(lowered, secret.casefold()):
             return ""
-    return _SECRET.sub("[secret]", line)[:MAX_DETAIL]
+    return storable(_SECRET.sub("[secret]", line))[:MAX_DETAIL]
 
 
 def _squashed(text: str) -> str:

@@ -1,5 +1,6 @@
 """A provider is tried out over the API, by a worker."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,7 @@ from settings import Settings
 from tests.support.api import ServedApi, serve_api
 from tests.support.model_script import Rule
 from tests.support.model_server import ModelServer
+from tests.support.waiting import until
 from tests.support.working import working
 
 
@@ -57,6 +59,21 @@ async def test_a_provider_that_does_not_says_what_to_do_and_never_its_key(
         model.script()
         mended = await api.post(f"/providers/{provider}/validate", {"model_name": "stand-in"})
     assert mended["validation_status"] == "connected"
+
+
+async def test_a_trial_says_nothing_of_a_provider_that_was_changed_meanwhile(
+    api: ServedApi, settings: Settings, model: ModelServer
+) -> None:
+    provider = await _provider(api, model)
+    model.hold()
+    async with working(settings):
+        trial = asyncio.create_task(api.http.post(f"/providers/{provider}/validate", json={"model_name": "stand-in"}))
+        await until(lambda: asyncio.sleep(0, model.stats().calls), lambda calls: calls == 1)
+        await api.patch(f"/providers/{provider}", {"api_key": "sk-test-another-0123456789"})
+        model.release()
+        assert (await trial).is_success
+    shown = await api.get(f"/providers/{provider}")
+    assert (shown["validation_status"], shown["validated_at"]) == ("pending", None)
 
 
 async def test_without_an_agent_the_model_has_to_be_named(

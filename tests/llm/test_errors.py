@@ -54,6 +54,14 @@ def test_a_failure_stays_itself_and_a_bug_stays_a_bug() -> None:
     assert as_failure(KeyError("bug")) is None
 
 
+def test_a_complaint_holds_nothing_that_a_database_can_not() -> None:
+    failure = as_failure(http(500, {"error": {"message": "bad \x00 byte and half \ud83d an emoji"}}))
+
+    assert failure is not None
+    assert failure.detail.encode()
+    assert "\x00" not in failure.detail
+
+
 def test_a_complaint_of_the_provider_is_passed_on() -> None:
     failure = as_failure(http(400, {"error": {"message": "temperature is not supported\nby this model"}}))
 

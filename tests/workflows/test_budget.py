@@ -4,9 +4,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 
+from db import limiter
 from models.run import AnalysisRun
 from models.run_views import LimitsPatch
 from tests.support.model_script import Rule
@@ -106,6 +108,18 @@ async def test_an_answer_that_the_rest_of_the_budget_cut_off_fails_no_batch(
     assert await _spent(operator, run) <= 12 * batch_cost
 
 
+async def test_what_a_run_costs_is_counted_from_when_it_begins_with_a_known_price(
+    operator: Operator, assignment: UUID, batch_cost: Decimal
+) -> None:
+    run_id = await operator.pending_run(assignment, use_cache=False)
+    async with operator.database.transaction() as session:
+        # As it is where the price was unknown when the run was made.
+        await session.execute(text("UPDATE analysis_runs SET cost_estimate = NULL WHERE id = :id"), {"id": run_id})
+    await operator.commands.start(run_id)
+    run = await operator.until(run_id, "completed")
+    assert run.cost_estimate == await _spent(operator, run) > batch_cost
+
+
 async def test_a_call_that_was_given_up_counts_as_spent(
     operator: Operator, model: ModelServer, assignment: UUID, batch_cost: Decimal
 ) -> None:
@@ -115,14 +129,33 @@ async def test_a_call_that_was_given_up_counts_as_spent(
     run_id = await _run(operator, assignment, 1000 * batch_cost)
     await operator.until(run_id, "completed")
     # Besides the call that hangs, a second is short enough for a machine that stood still to give others up.
-    given_up = {
-        (batch.batch_no, attempt) for batch in await operator.batches(run_id) for attempt in range(1, batch.attempts)
-    }
+    async with operator.database.transaction() as session:
+        query = text("SELECT batch_no FROM model_calls WHERE run_id = :run AND outcome = 'timeout' ORDER BY 1")
+        given_up = list((await session.scalars(query, {"run": run_id})).all())
     assert given_up
     reserved = await _reservations(operator, run_id)
-    assert {(row.batch_no, row.attempt) for row in reserved} == given_up
+    assert sorted(row.batch_no for row in reserved) == given_up
     assert {row.state for row in reserved} == {"unknown"}
     assert min(row.reserved_usd for row in reserved) > batch_cost
+
+
+async def test_money_set_aside_for_a_request_that_an_outage_kept_back_is_given_back(
+    operator: Operator, assignment: UUID, batch_cost: Decimal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, outages = limiter.take, 1
+
+    async def take(*asked: Any) -> float:
+        nonlocal outages
+        if outages:
+            outages -= 1
+            raise asyncpg.ConnectionDoesNotExistError("the database went away")
+        return await really(*asked)
+
+    monkeypatch.setattr(limiter, "take", take)
+    run_id = await _run(operator, assignment, 1000 * batch_cost)
+    await operator.until(run_id, "completed")
+    assert outages == 0
+    assert await _reservations(operator, run_id) == []
 
 
 async def test_a_budget_too_small_for_one_call_pauses_before_the_first(
