@@ -101,7 +101,12 @@ async def read_question(on: On, ref: contract.BatchRef, *, probing: bool) -> Que
         version=version,
     )
     name = fingerprint(
-        batch.messages, context=context, snapshot=batch.snapshot, output_schema=_OUTPUT_SCHEMA, layout=gap
+        batch.messages,
+        context=context,
+        shown=list(prompt.refs.values()),
+        snapshot=batch.snapshot,
+        output_schema=_OUTPUT_SCHEMA,
+        layout=gap,
     )
     settled = batch.status not in ("waiting", "running")
     return Question(ref, batch, batch.provider, prompt, name, settled=settled)

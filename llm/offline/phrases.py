@@ -20,13 +20,14 @@ _LEADING = pattern(
     """
 )
 _LISTENER_LEAD = re.compile(r"^(?:@§\d+[\s,:]+)+")
+# One piece at a time: in a repetition some texts could be taken apart in two to the power of their length ways.
 _TRAILING = pattern(
     r"""
     (?:[\s,;:.!?…\-–—(]|(?:\bplease|\bpls|\bplz|\bthanks|\bthx|\bthank you|\bcheers|\bty|\btoo|\bas well|\bthough|
     \bok|\bokay|\bthen|\balso|\band|\bbut|\bor|\bso|\bfor me|\bright|\binstead|\bi think|\bi guess|\basap|
     \bas soon as possible|\burgently|\b(?:when|if|once|whenever) (?:you|u) (?:get|have|find|can|could|
     've got)(?: [\w']+){0,6}|\bif (?:possible|that's ok|you don't mind|you like|you want)|\bat some point|\bno rush|
-    \bcc:?(?: @§\d+)+|[:;]-?[)(DPp]|\b[xX]D|\^\^|(?:\band |(?<=[,?!.] ))@§\d+|/s|\blol|\bhaha))+$
+    \bcc:?(?: @§\d+)+|[:;]-?[)(DPp]|\b[xX]D|\^\^|(?:\band |(?<=[,?!.] ))@§\d+|/s|\blol|\bhaha))$
     """
 )
 _TAIL = pattern(
@@ -80,11 +81,19 @@ def trim_phrase(text: str) -> str:
     short = _TAIL.sub("", text)
     text = short if len(words(short)) >= 2 else text
     for _ in range(3):
-        shorter = without_deadline(_TRAILING.sub("", text))
+        shorter = without_deadline(_without_trailing(text))
         if shorter == text:
             break
         text = shorter
-    return _balanced(_TRAILING.sub("", text).strip())
+    return _balanced(_without_trailing(text).strip())
+
+
+def _without_trailing(text: str) -> str:
+    while True:
+        shorter = _TRAILING.sub("", text)
+        if shorter == text:
+            return text
+        text = shorter
 
 
 def _balanced(text: str) -> str:

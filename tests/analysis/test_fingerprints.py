@@ -69,6 +69,13 @@ def test_what_the_run_means_is_part_of_it(path: tuple[str, ...], value: object) 
     assert named(snapshot=snapshot(*path, value=value)) != named()
 
 
+def test_the_order_in_which_messages_are_shown_is_part_of_it_where_it_is_another() -> None:
+    order = [message.id for message in MESSAGES]
+    assert len(order) > 1
+    assert named(shown=order) == named()
+    assert named(shown=order[::-1]) != named()
+
+
 @pytest.mark.parametrize("path", [("provider", "id"), ("provider", "name"), ("agent", "name"), ("assignment_id",)])
 def test_how_things_are_called_is_not(path: tuple[str, ...]) -> None:
     assert named(snapshot=snapshot(*path, value="other")) == named()

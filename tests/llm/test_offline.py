@@ -1,12 +1,17 @@
 """The offline extractor, one kind of talk at a time. The sentences are invented for these tests."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
 from llm.offline import OfflineMessage, extract_tasks
 from tests.support.talks import WEDNESDAY, said, tasks, the_task
+
+ROOT = Path(__file__).parents[2]
 
 # who asks and who agrees
 
@@ -526,3 +531,11 @@ def test_in_a_message_that_nobody_answers_the_words_alone_tell_an_ask() -> None:
     assert the_task(ask).title == "Are you available to meet about the lease"
     assert tasks(ask, ("Ben", "I am")) == []
     assert tasks(("Ana", "The contract was signed on Monday and the weather was fine.")) == []
+
+
+def test_a_text_that_can_be_taken_apart_in_countless_ways_takes_no_time() -> None:
+    for piece in (":(", "if you can ok ", "when you get for me "):
+        said = f"can you fix the build {piece * 40} before Monday"
+        code = f"from llm.offline.phrases import trim_phrase; print(trim_phrase({said!r}))"
+        # In a process of its own: a pattern that goes astray can't be interrupted.
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=120, cwd=ROOT)
