@@ -148,9 +148,11 @@ async def _on_messages(
     for proposal, its_run in earlier:
         last = await _last(session, proposal)
         for at, new in enumerate(found):
-            mine, its = set(new.source_message_ids), set(proposal.source_message_ids)
+            # What was merged into it is there itself.
+            mine = {str(message_id) for message_id in new.source_message_ids}
+            its = set(evidence.own_evidence(proposal)["source_message_ids"])
             if mine & its:
-                present = [messages[one] for one in mine if one in messages]
+                present = [messages[one] for one in new.source_message_ids if one in messages]
                 fresh = not all(_had(its_run, message) for message in present)
                 edited = any(_changed_since(its_run, message) for message in present)
                 seen = _seen(proposal, last)

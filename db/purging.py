@@ -52,11 +52,17 @@ def _parts(kept: Kept) -> Iterator[_Part]:
 
 
 def _of_runs(before: datetime) -> Iterator[_Part]:
-    """A run from which tasks came stays with its proposals, since the tasks refer to them; only its details go."""
-    over = f"SELECT id FROM analysis_runs WHERE status IN {_OVER} AND last_event_at < :before"  # noqa: S608 - constants
+    """A run from which tasks came stays with its proposals, since the tasks refer to them, and so does one with a
+    proposal that others are merged into; only its details go."""
+    over = f"status IN {_OVER} AND last_event_at < :before"
     reported = "SELECT FROM task_proposals WHERE run_id = analysis_runs.id AND status IN ('approved', 'merged')"
-    whole = f"status IN {_OVER} AND last_event_at < :before AND NOT EXISTS ({reported})"
-    yield _Part("runs", "analysis_runs", whole, before)
+    merged_into = (
+        "SELECT FROM task_proposals AS whole JOIN task_proposals AS part ON part.merged_into_id = whole.id"
+        " WHERE whole.run_id = analysis_runs.id"
+    )
+    stays = f"(EXISTS ({reported}) OR EXISTS ({merged_into}))"
+    yield _Part("runs", "analysis_runs", f"{over} AND NOT {stays}", before)
+    staying = f"SELECT id FROM analysis_runs WHERE {over} AND {stays}"  # noqa: S608 - constants
     for name, table in (
         ("events", "run_events"),
         ("calls", "model_calls"),
@@ -64,7 +70,7 @@ def _of_runs(before: datetime) -> Iterator[_Part]:
         ("window_chunks", "run_message_chunks"),
         ("turns", "provider_turns"),
     ):
-        yield _Part(name, table, f"run_id IN ({over})", before)
+        yield _Part(name, table, f"run_id IN ({staying})", before)
 
 
 # What a proposal rests on stays, and what a run that isn't over looks at.

@@ -73,7 +73,7 @@ _filter = text(
             (SELECT jsonb_object_agg(reason, n) FROM (
                 SELECT reason, count(*) AS n FROM judged WHERE reason IS NOT NULL GROUP BY reason
             ) AS counted), '{{}}')
-    WHERE run_id = :run AND chunk_no = :chunk_no
+    WHERE run_id = :run AND chunk_no = :chunk_no AND kept_ids IS NULL
     """  # noqa: S608 - the parts put in are constants of the code
 ).bindparams(*judge_parameters, bindparam("run", type_=Uuid), bindparam("chunk_no", type_=Integer))
 
@@ -122,7 +122,8 @@ async def unfiltered_chunks(session: AsyncSession, run_id: UUID) -> list[int]:
 
 
 async def filter_chunk(session: AsyncSession, run_id: UUID, chunk_no: int, rules: prefilter.Rules) -> None:
-    """Decide for each message of the chunk whether it stays, and count the reasons of those that don't."""
+    """Decide for each message of the chunk whether it stays, and count the reasons of those that don't. What is decided
+    stays, though an attempt that the server took for dead comes after it."""
     chunk = {"run": run_id, "chunk_no": chunk_no, **rule_values(rules)}
     unlikely = await find_unlikely(session, _passed_in_chunk, chunk) if rules.scored else []
     await session.execute(_filter, {**chunk, "unlikely": unlikely})

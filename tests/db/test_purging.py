@@ -55,12 +55,26 @@ async def test_a_run_without_tasks_goes_whole_and_one_with_tasks_keeps_its_propo
         await add_batches(database, run.id, "completed")
     await add_proposals(database, empty.id, status="rejected")
     await add_proposals(database, fruitful.id, status="approved")
+    expected = await purging.purge(database, Kept(runs=LATER), dry_run=True)
     removed = await purging.purge(database, Kept(runs=LATER))
+    assert removed == expected
     assert removed["runs"] == 1
     assert await _scalar(database, "SELECT id FROM analysis_runs") == fruitful.id
     assert await _scalar(database, "SELECT count(*) FROM task_proposals") == 1
     for table in ("analysis_batches", "run_events"):
         assert await _scalar(database, f"SELECT count(*) FROM {table}") == 0
+
+
+async def test_a_run_with_a_proposal_that_others_were_merged_into_stays(database: Database) -> None:
+    target, source = await add_run(database, status="cancelled"), await add_run(database, status="closed", day=2)
+    for run in (target, source):
+        await add_batches(database, run.id, "completed")
+    [whole] = await add_proposals(database, target.id, status="rejected")
+    [part] = await add_proposals(database, source.id, status="merged", merged_into_id=whole)
+    expected = await purging.purge(database, Kept(runs=LATER), dry_run=True)
+    assert await purging.purge(database, Kept(runs=LATER)) == expected
+    assert (expected["runs"], expected["batches"]) == (0, 2)
+    assert await _scalar(database, "SELECT count(*) FROM task_proposals") == len({whole, part})
 
 
 async def test_a_run_that_is_not_over_keeps_everything(database: Database) -> None:

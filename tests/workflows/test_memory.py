@@ -121,6 +121,19 @@ async def test_the_same_window_again_gives_nothing_to_review_whatever_was_decide
     assert (closed.status, closed.accuracy_metrics["proposals_total"]) == ("closed", 0)
 
 
+async def test_what_was_merged_into_a_proposal_of_another_window_is_known_too(team: Team) -> None:
+    await team.says(WISHES[0])
+    await team.says(WISHES[0], day=40)
+    _, monday = await team.analyses()
+    second, tuesday = await team.analyses(day=40)
+    whole, part = monday[WISHES[0].capitalize()], tuesday[WISHES[0].capitalize()]
+    await decisions.merge(team.operator.database, part.id, Target(proposal_id=whole.id), actor=LOCAL)
+    await team.frees_the_window(second)
+    third, again = await team.analyses(day=40)
+    assert (third.proposals_total, third.proposals_suppressed) == (0, 1)
+    assert again[WISHES[0].capitalize()].similar_proposal_id == whole.id
+
+
 async def test_what_was_rejected_stays_rejected_when_its_message_is_put_in_other_words(team: Team) -> None:
     await team.says("fix the login on Safari")
     first, found = await team.analyses()
