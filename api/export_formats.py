@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -119,6 +120,8 @@ def writer(kind: Literal["tasks", "proposals"], format_: Format) -> Writer:
 def _cell(value: Any) -> object:
     if isinstance(value, list):
         value = "; ".join(one["quote"] if isinstance(one, dict) else str(one) for one in value)
+    if isinstance(value, dict):
+        value = json.dumps(value, ensure_ascii=False)
     if isinstance(value, str) and value.startswith(_FORMULA):
         return f"'{value}"
     return value

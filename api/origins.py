@@ -21,7 +21,10 @@ def is_loopback(host: str) -> bool:
 
 def is_own(connection: HTTPConnection, origin: str) -> bool:
     """Whether the origin is the address that the caller used to reach this service."""
-    return urlsplit(origin).netloc == connection.headers.get("host", "")
+    try:
+        return urlsplit(origin).netloc == connection.headers.get("host", "")
+    except ValueError:
+        return False
 
 
 def check_local(connection: HTTPConnection, allowed_origins: Collection[str]) -> None:
@@ -33,8 +36,15 @@ def check_local(connection: HTTPConnection, allowed_origins: Collection[str]) ->
     origin = connection.headers.get("origin")
     if origin is not None and origin in allowed_origins:
         return
-    host = urlsplit(f"//{connection.headers.get('host', '')}").hostname or ""
-    if not is_loopback(host):
+    if not is_loopback(_host(connection)):
         raise Forbidden("forbidden_host", "Without keys this service answers only to a loopback address.")
     if origin is not None and not is_own(connection, origin):
         raise Forbidden("forbidden_origin", "Pages of other origins may not call this service.")
+
+
+def _host(connection: HTTPConnection) -> str:
+    """The name by which this service was called; nothing where that is none."""
+    try:
+        return urlsplit(f"//{connection.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return ""

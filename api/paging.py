@@ -66,7 +66,7 @@ def decode(cursor: str, kinds: Sequence[type[object]]) -> tuple[Part, ...]:
         if not isinstance(parts, list) or len(parts) != len(kinds):
             raise _invalid()
         return tuple(_part(part, kind) for part, kind in zip(parts, kinds, strict=True))
-    except (ValueError, binascii.Error, RecursionError):
+    except (ValueError, OverflowError, binascii.Error, RecursionError):
         raise _invalid() from None
 
 

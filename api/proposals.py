@@ -81,7 +81,7 @@ async def get_proposal(proposal_id: UUID, _: Reader, resources: Api, response: R
 
 @router.patch("/{proposal_id}")
 async def edit_proposal(
-    proposal_id: UUID, body: ProposalPatch, version: NeededVersion, actor: Reviewer, resources: Api, response: Response
+    proposal_id: UUID, body: ProposalPatch, actor: Reviewer, version: NeededVersion, resources: Api, response: Response
 ) -> ProposalView:
     """Change the fields named of a pending proposal.
 

@@ -85,6 +85,8 @@ async def create_token(actor: Reader, resources: Api, body: TokenRequest | None 
 
 def verified(settings: Settings, token: str) -> EventAccess:
     """What the token allows; 401 `token_expired` or `token_invalid`."""
+    if settings.secret_key is None:
+        raise Unauthorized("token_invalid", "This service has no GLEANER_SECRET_KEY, so it has given no token.")
     try:
         claims = jwt.decode(
             token,

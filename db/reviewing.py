@@ -66,9 +66,7 @@ async def deciding(
             reached += await evidence.above(session, proposal)
         async with runs.holding_all(session, {one.run_id for one in reached}, actor) as held:
             await session.refresh(proposal, with_for_update=True)
-            review = Review(held, proposal, actor, version)
-            review.check_open()
-            yield review
+            yield Review(held, proposal, actor, version)
 
 
 class Review:
@@ -90,17 +88,21 @@ class Review:
     def decision(self) -> Decision:
         return Decision(self.proposal, self._mine.run, self._turned)
 
-    def check_open(self) -> None:
+    def _check_open(self) -> None:
         if self._mine.run.status == "closed":
             raise Conflict("run_closed", "The run is closed; its decisions stand.")
 
     def check_pending(self) -> None:
+        """409 `already_reviewed`, else `run_closed`; 412 `version_conflict`."""
         status = self.proposal.status
         if status != "pending":
             raise Conflict("already_reviewed", f"The proposal is {status} already.", proposal_status=status)
+        self._check_open()
         check_version(self.proposal, self._version)
 
     def check_decided(self) -> None:
+        """409 `run_closed`, else `not_reviewed`; 412 `version_conflict`."""
+        self._check_open()
         status = self.proposal.status
         if status == "pending":
             raise Conflict("not_reviewed", f"The proposal is {status}; there is no decision to undo.")

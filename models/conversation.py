@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
 MINUTE = timedelta(minutes=1)
+MINUTES_A_DAY = 1440
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,9 @@ class ChatMessage:
 
 
 def utc_offset(moment: datetime) -> int:
-    """How many minutes the clock that an aware time is of is ahead of UTC."""
+    """How many minutes the clock that an aware time is of is ahead of UTC, less than a day either way."""
     offset = moment.utcoffset()
-    return 0 if offset is None else round(offset / MINUTE)
+    return 0 if offset is None else max(1 - MINUTES_A_DAY, min(round(offset / MINUTE), MINUTES_A_DAY - 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pytest
 from db import keys
 from db.engine import Database
 from errors import Conflict, NotFound, Unprocessable
-from models.base import now
+from models.base import new_id, now
 from models.service import ApiKey
 from models.values import Scope
 from settings import Settings
@@ -81,6 +81,14 @@ async def test_a_key_opens_what_its_scopes_name(
         assert 'error="insufficient_scope", scope="admin"' in made.headers["WWW-Authenticate"]
 
 
+async def test_a_key_without_the_scope_learns_that_before_what_its_request_lacks(
+    guarded: ServedApi, database: Database
+) -> None:
+    headers = bearer((await make_key(database, "read")).secret)
+    refused = await guarded.http.patch(f"/proposals/{new_id()}", json={"proposed_title": "x"}, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (403, "insufficient_scope")
+
+
 async def test_a_key_ends_when_it_is_revoked_or_expires(guarded: ServedApi, database: Database) -> None:
     revoked = await make_key(database, "read")
     assert (await guarded.http.get("/stats", headers=bearer(revoked.secret))).status_code == 200
@@ -124,6 +132,8 @@ async def test_where_keys_are_off_other_pages_may_not_call(api: ServedApi) -> No
         ({"Origin": "https://evil.example"}, "forbidden_origin"),
         ({"Origin": "null"}, "forbidden_origin"),
         ({"Host": f"evil.example:{port}"}, "forbidden_host"),
+        ({"Host": "["}, "forbidden_host"),
+        ({"Origin": "http://["}, "forbidden_origin"),
         ({"Host": f"evil.example:{port}", "Origin": f"http://evil.example:{port}"}, "forbidden_host"),
     )
     for headers in allowed:

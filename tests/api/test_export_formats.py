@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.export_formats import CsvWriter, Item, JsonLinesWriter, MarkdownWriter, Quote, Writer
+from api.export_formats import CsvWriter, Item, JsonLinesWriter, MarkdownWriter, Quote, Writer, _cell
 from api.schemas.task import TaskView
 from models.base import new_id
 
@@ -62,6 +62,10 @@ def test_csv_brings_every_text_back_as_it_was() -> None:
 def test_csv_hands_no_formula_to_a_spreadsheet(title: str) -> None:
     [row] = read_csv(written(CsvWriter(TaskView), [Item(task(title=title), "")]))
     assert row["title"] == f"'{title}"
+
+
+def test_csv_holds_what_is_an_object_as_json() -> None:
+    assert json.loads(str(_cell({"verdict": "duplicate", "title": None}))) == {"verdict": "duplicate", "title": None}
 
 
 def test_json_lines_are_what_the_api_shows() -> None:

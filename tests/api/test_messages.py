@@ -104,6 +104,12 @@ async def test_every_field_is_looked_at(api: ServedApi, changes: dict[str, Any],
     assert stored["inserted"] == 1
 
 
+async def test_the_clock_of_a_time_is_less_than_a_day_away(api: ServedApi) -> None:
+    for number, offset in enumerate(("+23:59:59", "-23:59:59")):
+        stored = await store(api, message(number, sent_at=f"2026-03-10T09:00:00{offset}"))
+        assert stored["inserted"] == 1
+
+
 async def test_a_lone_surrogate_is_rejected_and_an_emoji_is_not(api: ServedApi) -> None:
     body = (
         b'{"messages": [{"source": "s", "channel": "c", "external_id": "1", "author": "a", "sent_at":'

@@ -87,3 +87,8 @@ def test_no_forged_cursor_is_an_error_of_the_service(parts: object) -> None:
     for kinds in ((int,), (float, UUID), (datetime, UUID)):
         with suppress(Unprocessable):
             decode(cursor_of(parts), kinds)
+
+
+def test_a_number_beyond_all_bounds_in_a_cursor_is_refused() -> None:
+    with pytest.raises(Unprocessable):
+        decode(cursor_of([10**400, str(uuid4())]), (float, UUID))

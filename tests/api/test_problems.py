@@ -6,9 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
 
-from api.limits import MAX_BODY_BYTES
+from api.limits import MAX_BODY_BYTES, BodyLimit
 from errors import Conflict, ModelFailure
 from settings import Settings
 from tests.support.api import ServedApi, serve_api
@@ -92,6 +94,25 @@ async def test_a_body_that_grows_over_the_bound_is_413(api: ServedApi) -> None:
             yield b" " * 1_000_000
 
     problem(await api.http.post("/sources", content=endless(), headers=JSON), 413, "body_too_large")
+
+
+async def test_a_body_whose_last_piece_is_over_the_bound_is_refused_without_waiting_for_more() -> None:
+    asked = 0
+
+    async def receive() -> Message:
+        nonlocal asked
+        asked += 1
+        return {"type": "http.request", "body": b" " * (MAX_BODY_BYTES + 1), "more_body": False}
+
+    async def app(_: Scope, receive: Receive, __: Send) -> None:
+        await receive()
+
+    async def send(_: Message) -> None:
+        return
+
+    with pytest.raises(HTTPException):
+        await BodyLimit(app)({"type": "http", "headers": []}, receive, send)
+    assert asked == 1
 
 
 async def test_a_body_at_the_bound_is_read(api: ServedApi) -> None:

@@ -174,3 +174,5 @@ async def test_without_keys_a_name_that_was_made_to_point_here_does_not_help_a_p
 async def test_a_service_without_a_secret_gives_no_tokens(settings: Settings) -> None:
     async with serve_api(settings.model_copy(update={"secret_key": None})) as api:
         assert (await api.post("/ws-tokens", status=422))["code"] == "secret_key_missing"
+        async with listening(api.socket_url, token="x") as client:
+            assert await client.closed() == 4401

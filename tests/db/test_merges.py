@@ -224,12 +224,12 @@ async def test_a_closed_run_stays_as_it_is_though_its_task_grows(database: Datab
     async with runs.locked(database, run.id) as held:
         await lifecycle.close(held)
     closed, before = await run_of(database, run.id), await read(database, done)
+    assert await code_of(reopen(database, done), Conflict) == "run_closed"
     for decision in (
-        reopen(database, done),
         merge(database, done, part),
         decisions.edit(database, done, {"proposed_title": "x"}, actor=LOCAL, version=1),
     ):
-        assert await code_of(decision, Conflict) == "run_closed"
+        assert await code_of(decision, Conflict) == "already_reviewed"
     await merge(database, part, done)
     await merge_into_task(database, more, task_id)
     assert (await task(database, task_id)).incident_count == 3
