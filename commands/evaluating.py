@@ -14,13 +14,13 @@ import typer
 
 from commands import console
 from commands.api_client import ApiClient, ApiError
-from commands.stack import part
+from commands.stack import KEYLESS, api_part, worker_part
 from commands.watching import events
 from db import messages, windows
 from db.defaults import ensure_offline_assignment
 from db.engine import Database
 from db.migrate import upgrade
-from devstack.stack import PartCommand, Stack, StackConfig, run_stack
+from devstack.stack import Stack, StackConfig, run_stack
 from errors import GleanerError
 from evaluation.data_sets import DataSet, conversations
 from evaluation.figures import Made, Report, count, report
@@ -141,10 +141,17 @@ def _run_all(
 
     with tempfile.TemporaryDirectory(prefix="gleaner-eval-") as folder:
         config = StackConfig(Path(folder) / "stack", 0, 0, 0)
-        own = {"GLEANER_ALLOW_PRIVATE_TARGETS": "true", "GLEANER_PROMPT_VERSION": prompt_version}
-        api, worker = (PartCommand(part(name).argv, own) for name in ("serve", "worker"))
-        work = run_stack(config, api=api, worker=worker, migrate=prepare, on_ready=evaluate_all, announce=console.tell)
-        code = asyncio.run(work)
+        own = {**KEYLESS, "GLEANER_ALLOW_PRIVATE_TARGETS": "true", "GLEANER_PROMPT_VERSION": prompt_version}
+        code = asyncio.run(
+            run_stack(
+                config,
+                api=api_part(own),
+                worker=worker_part(own),
+                migrate=prepare,
+                on_ready=evaluate_all,
+                announce=console.tell,
+            )
+        )
     if code:
         raise typer.Exit(code)
     return found

@@ -57,7 +57,7 @@ def runs(
 
 
 def watch(run_id: str, as_json: Json = False) -> None:
-    """Follow a run until it settles: completed, failed, cancelled or closed."""
+    """Follow a run until it settles: completed, reviewed, closed, failed or cancelled."""
     with api_session() as api:
         _end(watch_run(api, run_id, as_json=as_json))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +11,9 @@ import typer
 from commands.demonstration import show
 from db import heartbeats
 from db.defaults import ensure_offline_assignment
-from db.engine import Database
+from db.engine import Database, is_outage
 from db.migrate import upgrade
-from devstack.stack import PartCommand, Stack, StackConfig, run_stack
+from devstack.stack import PartCommand, Stack, StackConfig, WorkerCommand, run_stack
 from ingest.command import import_file
 from sample.workspace import export_path
 from settings import get_settings
@@ -34,8 +34,14 @@ def dev(
 ) -> None:
     """Run the whole stack in the foreground until Ctrl-C; its data stays in the data directory."""
     config = StackConfig(data_dir, api_port, temporal_port, ui_port)
-    own_worker = part("worker") if worker else None
-    code = asyncio.run(run_stack(config, api=part("serve"), worker=own_worker, migrate=_preparing(sample=sample)))
+    code = asyncio.run(
+        run_stack(
+            config,
+            api=api_part(),
+            worker=worker_part() if worker else None,
+            migrate=_preparing(sample=sample),
+        )
+    )
     raise typer.Exit(code)
 
 
@@ -52,15 +58,42 @@ def demo(
         return await asyncio.to_thread(show, stack.api_url, stack.ui_url)
 
     code = asyncio.run(
-        run_stack(config, api=part("serve"), worker=part("worker"), migrate=_preparing(sample=True), on_ready=tell)
+        run_stack(config, api=api_part(KEYLESS), worker=worker_part(), migrate=_preparing(sample=True), on_ready=tell)
     )
     raise typer.Exit(code)
 
 
-def part(command: str) -> PartCommand:
-    """How to run one of our own processes."""
-    stop_seconds = get_settings().worker_shutdown_seconds + 5
-    return PartCommand([sys.executable, str(_CLI), command], stop_seconds=stop_seconds)
+KEYLESS = {"GLEANER_AUTH": "off"}
+"""What the API of a stack has that lives for one command, which is its only caller."""
+
+
+def api_part(environment: Mapping[str, str] | None = None) -> PartCommand:
+    """How to run our API, with so much added to the environment."""
+    return PartCommand(_own("serve"), environment or {}, stop_seconds=_stop_seconds())
+
+
+def worker_part(environment: Mapping[str, str] | None = None) -> WorkerCommand:
+    """How to run our worker, with so much added to the environment."""
+    return WorkerCommand(_own("worker"), environment or {}, stop_seconds=_stop_seconds(), answers=_worker_answers)
+
+
+def _own(command: str) -> list[str]:
+    return [sys.executable, str(_CLI), command]
+
+
+def _stop_seconds() -> float:
+    return get_settings().worker_shutdown_seconds + 5
+
+
+async def _worker_answers(dsn: str) -> bool:
+    """Whether a worker has been seen lately: by its row, since the API says it to nobody without a key."""
+    try:
+        async with Database(dsn, pool_size=1) as database, database.transaction() as session:
+            return heartbeats.fresh(await heartbeats.last_seen(session))
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        return False
 
 
 def _preparing(*, sample: bool) -> Callable[[str], Awaitable[None]]:

@@ -28,9 +28,11 @@ async def events(api: ApiClient, run: Mapping[str, Any]) -> AsyncIterator[dict[s
     """The events of a run that the API has shown, from its first one on, each once, across reconnects.
 
     Ends with the one that settles it, or, of a run that was settled already, with the last that it had. What settled a
-    run before it was retried doesn't count.
+    run before it was retried doesn't count. A run whose events were purged has none.
     """
     seq, settled = 0, run["status"] in SETTLED.values()
+    if settled and not api.get(f"/analysis/runs/{run['id']}/events", limit=1)["items"]:
+        return
     while True:
         try:
             async with websockets.connect(api.socket_url(run["id"], seq), proxy=None) as socket:
@@ -47,13 +49,14 @@ async def events(api: ApiClient, run: Mapping[str, Any]) -> AsyncIterator[dict[s
 
 
 def watch(api: ApiClient, run_id: str, *, as_json: bool = False) -> dict[str, Any]:
-    """Show the run's progress until it settles; returns the settling event."""
+    """Show the run's progress until it settles; returns the settling event, of a run whose events were purged no more
+    than its name."""
     return asyncio.run(_watch(api, api.get(f"/analysis/runs/{run_id}"), as_json=as_json))
 
 
 async def _watch(api: ApiClient, run: Mapping[str, Any], *, as_json: bool) -> dict[str, Any]:
     shown = _Json() if as_json else _Bar() if sys.stdout.isatty() else _Lines()
-    settling: dict[str, Any] = {}
+    settling = {"event": next((event for event, status in SETTLED.items() if status == run["status"]), "")}
     with shown.open():
         async for event in events(api, run):
             shown.show(event)

@@ -90,9 +90,10 @@ class Postgres:
     async def answers(self) -> bool:
         """Whether the server answers a query in the database `gleaner`, which is made if it isn't there."""
         try:
-            await self._run(_NAME, "SELECT 1")
-        except asyncpg.InvalidCatalogNameError:
-            await self._run("postgres", f"CREATE DATABASE {_NAME}")
+            try:
+                await self._run(_NAME, "SELECT 1")
+            except asyncpg.InvalidCatalogNameError:
+                await self._run("postgres", f"CREATE DATABASE {_NAME}")
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             return False
         return True

@@ -42,6 +42,13 @@ class PartCommand:
     """How long it may take to end after SIGTERM."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorkerCommand(PartCommand):
+    """How to run the worker. `answers` gets the DSN and says whether it does its work."""
+
+    answers: Callable[[str], Awaitable[bool]]
+
+
 @dataclass(frozen=True)
 class Stack:
     """A stack that is ready."""
@@ -59,7 +66,7 @@ async def run_stack(
     config: StackConfig,
     *,
     api: PartCommand,
-    worker: PartCommand | None,
+    worker: WorkerCommand | None,
     migrate: Callable[[str], Awaitable[None]],
     on_ready: Callable[[Stack], Awaitable[int | None]] | None = None,
     announce: Announce | None = None,
@@ -85,7 +92,7 @@ class _Work:
     """What the caller of `run_stack` brings."""
 
     api: PartCommand
-    worker: PartCommand | None
+    worker: WorkerCommand | None
     migrate: Callable[[str], Awaitable[None]]
     on_ready: Callable[[Stack], Awaitable[int | None]] | None
 
@@ -166,9 +173,10 @@ class _Life:
         await self._supervisor.until_ready(postgres)
         await work.migrate(self._stack.dsn)
         await self._supervisor.until_ready(temporal)
-        own = [self._own("api", work.api, "/api/v1/health/live", postgres, temporal)]
+        needs = (postgres, temporal)
+        own = [self._own("api", work.api, partial(is_ok, self._layout.api_port, "/api/v1/health/live"), needs)]
         if work.worker is not None:
-            own.append(self._own("worker", work.worker, "/api/v1/health/ready", postgres, temporal))
+            own.append(self._own("worker", work.worker, partial(work.worker.answers, self._stack.dsn), needs))
         for part in own:
             self._supervisor.keep(part)
         await self._supervisor.until_ready(*own)
@@ -182,8 +190,10 @@ class _Life:
         command = partial(temporal.command, self._layout.data_dir, os.environ)
         return Part(PartSpec("temporal", command, temporal.answers), self._watchdog)
 
-    def _own(self, name: str, given: PartCommand, health: str, *needs: Part) -> Part:
-        """API or worker; `health` is where the API says that it is ready."""
+    def _own(
+        self, name: str, given: PartCommand, answers: Callable[[], Awaitable[bool]], needs: tuple[Part, ...]
+    ) -> Part:
+        """API or worker."""
         command = Command(
             name,
             tuple(given.argv),
@@ -191,7 +201,6 @@ class _Life:
             self._layout.data_dir.log(name),
             stop_seconds=given.stop_seconds,
         )
-        answers = partial(is_ok, self._layout.api_port, health)
         return Part(PartSpec(name, lambda: command, answers, needs), self._watchdog)
 
     def _describe(self) -> None:

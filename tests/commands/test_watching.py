@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from commands import console
 from commands.api_client import ApiClient
@@ -77,3 +78,14 @@ async def test_of_a_run_that_is_settled_all_is_shown_and_its_last_end_counts(
         "completed: 0 proposals, 0 batches failed",
         "proposal approved",
     ]
+
+
+async def test_a_run_whose_events_were_purged_shows_none(
+    database: Database, settings: Settings, api: ServedApi, said: list[str]
+) -> None:
+    run = await add_run(database)
+    await _happen(database, run.id, "closed", ("run_completed", COMPLETED), ("run_closed", {}))
+    async with database.transaction() as session:
+        await session.execute(text("DELETE FROM run_events"))
+    assert await _watched(settings, api, run.id) == {"event": "run_closed"}
+    assert said == []

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import asyncpg
 
-from devstack.stack import PartCommand, Stack, StackConfig, run_stack
+from devstack.stack import PartCommand, Stack, StackConfig, WorkerCommand, run_stack
+from tests.devstack.stub_parts import worker_runs
 
 _PARTS = Path(__file__).with_name("stub_parts.py")
+STOP_SECONDS = 600.0
+"""What a part has to end in: longer than any test waits."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -37,9 +40,12 @@ async def _count_starts(dsn: str) -> None:
 def main() -> int:
     arguments = _arguments()
 
-    def part(name: str) -> PartCommand:
+    def argv(name: str) -> list[str]:
         role = arguments.role.removeprefix(f"{name}=") if arguments.role.startswith(f"{name}=") else name
-        return PartCommand([sys.executable, str(_PARTS), role, str(arguments.data_dir)], stop_seconds=5)
+        return [sys.executable, str(_PARTS), role, str(arguments.data_dir)]
+
+    async def worker_answers(_: str) -> bool:
+        return worker_runs(arguments.data_dir)
 
     async def on_ready(stack: Stack) -> int | None:
         del stack
@@ -50,8 +56,10 @@ def main() -> int:
     return asyncio.run(
         run_stack(
             config,
-            api=part("api"),
-            worker=None if arguments.no_worker else part("worker"),
+            api=PartCommand(argv("api"), stop_seconds=STOP_SECONDS),
+            worker=WorkerCommand(argv("worker"), stop_seconds=STOP_SECONDS, answers=worker_answers)
+            if not arguments.no_worker
+            else None,
             migrate=_count_starts,
             on_ready=on_ready,
         )

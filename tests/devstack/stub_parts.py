@@ -29,21 +29,22 @@ def worker(data_dir: Path) -> None:
     helper.wait()
 
 
+def worker_runs(data_dir: Path) -> bool:
+    try:
+        os.kill(int((data_dir / "worker.pid").read_text()), 0)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 class Health(http.server.BaseHTTPRequestHandler):
     data_dir: Path
 
     def do_GET(self) -> None:
-        answers = self.path == "/api/v1/health/live" or self._worker_runs()
+        answers = self.path == "/api/v1/health/live" or worker_runs(self.data_dir)
         self.send_response(200 if answers else 503)
         self.end_headers()
         self.wfile.write(b"{}")
-
-    def _worker_runs(self) -> bool:
-        try:
-            os.kill(int((self.data_dir / "worker.pid").read_text()), 0)
-        except (OSError, ValueError):
-            return False
-        return True
 
 
 def api(data_dir: Path) -> None:
