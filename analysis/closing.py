@@ -40,7 +40,7 @@ class RunFacts:
 
 
 def accuracy_metrics(run: RunFacts, proposals: Sequence[ReviewedProposal]) -> dict[str, object]:
-    """The metrics of a close (API §6). Ratios are 0–1 and None with nothing under them; seconds are real time."""
+    """The metrics of a close. Ratios are 0–1 and None with nothing under them; seconds are real time."""
     total = len(proposals)
     of = Counter(proposal.status for proposal in proposals)
     approved = [proposal for proposal in proposals if proposal.status == "approved"]

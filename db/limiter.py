@@ -23,6 +23,8 @@ LONGEST_WAIT_SECONDS = 2.0
 """Between two looks at a limiter that says no: others may free it, the run may be paused."""
 WANTED_SECONDS = 2.0
 """How long a run is taken to wait for a place after it asked. Whoever waits asks again sooner."""
+NEXT_WANTED_SECONDS = 1.0
+"""The same for a request, from the moment on at which it may ask again."""
 TURN_SECONDS = 0.1
 """How long to wait while it is another run's turn."""
 
@@ -222,7 +224,7 @@ async def take(session: AsyncSession, provider_id: UUID, run_id: UUID, limits: L
         "run": run_id,
         "turn": TURN_SECONDS,
         "longest": LONGEST_WAIT_SECONDS,
-        "wanted": 1.0,
+        "wanted": NEXT_WANTED_SECONDS,
     }
     await session.execute(_ensure, {"provider": provider_id})
     wait = await session.scalar(_take, values)

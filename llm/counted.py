@@ -60,7 +60,7 @@ class CountedModel(WrapperModel):
     def prepare_messages(
         self, messages: list[ModelMessage], model_request_parameters: ModelRequestParameters | None = None
     ) -> list[ModelMessage]:
-        """The first request stays the batch alone, as API §7 has it, whatever people wrote.
+        """The first request stays the batch alone, whatever people wrote.
 
         The library puts a note of its own before a text that holds something like `<system>`; ours is in the rules.
         """

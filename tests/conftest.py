@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import hypothesis
 import pytest
 import structlog
 
@@ -11,6 +12,12 @@ from devstack.servers import Servers, servers
 from settings import Settings
 from tests.support.databases import fresh_database, settings_for
 from tests.support.scratch import scratch_folder
+
+# How long an example takes is a matter of who else uses the machine.
+hypothesis.settings.register_profile(
+    "shared machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("shared machine")
 
 # What structlog does with an exception when nobody configures it takes seconds, which a test of time limits notices.
 structlog.configure(

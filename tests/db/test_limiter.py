@@ -29,6 +29,13 @@ async def provider(database: Database) -> UUID:
 
 
 @pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that stands still for a while is not a holder that died, or one that stopped asking."""
+    for name in ("LEASE_SECONDS", "WANTED_SECONDS", "NEXT_WANTED_SECONDS"):
+        monkeypatch.setattr(limiter, name, 600.0)
+
+
+@pytest.fixture(autouse=True)
 async def run(database: Database) -> UUID:
     """The run that asks where no other is named."""
     return (await add_run(database)).id
@@ -116,10 +123,11 @@ async def test_whoever_waits_as_long_as_told_goes_next(database: Database, provi
 
 async def test_asking_again_and_again_costs_no_allowance(database: Database, provider: UUID) -> None:
     limits = Limits(requests_per_minute=6)
-    assert await take(database, provider, limits) == 0
-    waits = [await take(database, provider, limits) for _ in range(5)]
+    async with measured(database) as span:
+        assert await take(database, provider, limits) == 0
+        waits = [await take(database, provider, limits) for _ in range(5)]
     assert waits == sorted(waits, reverse=True)
-    assert 8 < waits[-1] <= waits[0] <= 10
+    assert 10 - span.seconds <= waits[-1] <= waits[0] <= 10
 
 
 async def test_the_allowance_holds_no_more_than_a_burst(database: Database, provider: UUID) -> None:
@@ -132,20 +140,27 @@ async def test_the_allowance_holds_no_more_than_a_burst(database: Database, prov
 
 async def test_a_limit_under_one_a_burst_still_lets_one_go(database: Database, provider: UUID) -> None:
     limits = Limits(requests_per_minute=1)
-    assert await take(database, provider, limits) == 0
-    assert 58 < await take(database, provider, limits) <= 60
+    async with measured(database) as span:
+        assert await take(database, provider, limits) == 0
+        wait = await take(database, provider, limits)
+    assert 60 - span.seconds <= wait <= 60
 
 
 async def test_a_request_of_more_tokens_than_a_burst_goes_and_leaves_a_debt(database: Database, provider: UUID) -> None:
-    assert await take(database, provider, HUNDRED_TOKENS_A_SECOND, 10_000) == 0
-    assert 90 < await take(database, provider, HUNDRED_TOKENS_A_SECOND, 1) <= 95.01
-    assert 98 < await take(database, provider, HUNDRED_TOKENS_A_SECOND, 10_000) <= 100
+    async with measured(database) as span:
+        assert await take(database, provider, HUNDRED_TOKENS_A_SECOND, 10_000) == 0
+        small = await take(database, provider, HUNDRED_TOKENS_A_SECOND, 1)
+        large = await take(database, provider, HUNDRED_TOKENS_A_SECOND, 10_000)
+    assert 95 - span.seconds <= small <= 95.01
+    assert 100 - span.seconds <= large <= 100
 
 
 async def test_the_stricter_of_two_limits_holds(database: Database, provider: UUID) -> None:
     both = Limits(requests_per_minute=60, tokens_per_minute=6000)
-    assert await take(database, provider, both, 500) == 0
-    assert 0.5 < await take(database, provider, both, 100) <= 1
+    async with measured(database) as span:
+        assert await take(database, provider, both, 500) == 0
+        wait = await take(database, provider, both, 100)
+    assert max(0, 1 - span.seconds) <= wait <= 1
     assert await take(database, provider, both, 0) == 0
 
 
@@ -299,10 +314,12 @@ async def test_requests_go_to_runs_in_turn(database: Database, provider: UUID, r
 
 async def test_what_was_really_used_is_charged(database: Database, provider: UUID) -> None:
     limits = Limits(tokens_per_minute=6000)
-    assert await take(database, provider, limits, 100) == 0
-    async with database.transaction() as session:
-        await limiter.settle(session, provider, limits, estimated=100, used=1100)
-    assert 6 < await take(database, provider, limits, 100) <= 7.01
+    async with measured(database) as span:
+        assert await take(database, provider, limits, 100) == 0
+        async with database.transaction() as session:
+            await limiter.settle(session, provider, limits, estimated=100, used=1100)
+        wait = await take(database, provider, limits, 100)
+    assert 7 - span.seconds <= wait <= 7.01
     async with database.transaction() as session:
         await limiter.settle(session, provider, limits, estimated=1100, used=100)
     assert await take(database, provider, limits, 100) == 0
@@ -340,7 +357,7 @@ async def test_a_holder_that_shows_life_keeps_its_place(places: Places) -> None:
     assert await places.claim(1, holder)
     await places.nearly_expire(holder)
     await places.renew(holder)
-    assert 2 < await places.seconds_left(holder) <= limiter.LEASE_SECONDS
+    assert limiter.LEASE_SECONDS / 2 < await places.seconds_left(holder) <= limiter.LEASE_SECONDS
 
 
 async def test_a_place_given_back_is_free(places: Places) -> None:

@@ -319,12 +319,12 @@ async def test_the_wait_for_a_turn_does_not_count_as_the_providers_time(model: M
     record = CallRecord()
 
     async def before(_: object) -> None:
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(1.1)
 
-    drafts = await extract(call_to(model, timeout=0.3), before_request=before, record=record)
+    drafts = await extract(call_to(model, timeout=1.0), before_request=before, record=record)
 
     assert drafts
-    assert record.latency_ms < 300
+    assert record.latency_ms < 1_000
 
 
 @pytest.mark.parametrize(

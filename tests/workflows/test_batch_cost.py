@@ -3,6 +3,7 @@
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from activities import asking, places
 from activities.extraction import ExtractionActivities
 from activities.resources import Resources
 from db.engine import Database
@@ -20,8 +21,15 @@ STATEMENTS = 12
 
 @pytest.mark.parametrize(("words", "statements"), [("please fix part number", STATEMENTS), ("nothing", 10)])
 async def test_a_batch_takes_few_statements(
-    operator: Operator, model: ModelServer, measuring: Settings, words: str, statements: int
+    operator: Operator,
+    model: ModelServer,
+    measuring: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    words: str,
+    statements: int,
 ) -> None:
+    for module, name in ((places, "RENEW_SECONDS"), (asking, "FRESH_SECONDS")):
+        monkeypatch.setattr(module, name, 60.0)
     if words == "nothing":
         model.answer = lambda _: {"proposals": []}
     await operator.messages(20, text=words)

@@ -153,15 +153,16 @@ async def test_an_answer_that_can_not_be_saved_at_once_is_saved_later_and_paid_f
 
 @pytest.mark.usefixtures("worker")
 async def test_a_pause_ends_a_group_after_the_call_that_is_under_way(operator: Operator, model: ModelServer) -> None:
-    model.script(latency=0.3)
+    model.hold(after=1)
     run_id = await _run(operator, model)
     await _calls_made(model, 2)
     await operator.commands.pause(run_id)
+    await operator.until(run_id, "paused")
+    model.release()
     await until(lambda: operator.run(run_id), lambda run: run.stage != "draining")
     paused = await operator.check_books(run_id)
     assert paused.status == "paused"
-    assert paused.batches_completed == model.stats().calls < 5
-    model.script()
+    assert paused.batches_completed == model.stats().calls == 2
     await operator.commands.resume(run_id)
     await operator.until(run_id, "completed")
     run = await operator.check_books(run_id)
@@ -170,28 +171,28 @@ async def test_a_pause_ends_a_group_after_the_call_that_is_under_way(operator: O
 
 @pytest.mark.usefixtures("worker")
 async def test_a_cancel_ends_a_group(operator: Operator, model: ModelServer) -> None:
-    model.script(latency=0.5)
+    model.hold(after=1)
     run_id = await _run(operator, model)
     await _calls_made(model, 2)
+    await until(lambda: operator.run(run_id), lambda run: run.batches_completed == 1)
     await operator.commands.cancel(run_id)
     await operator.until(run_id, "cancelled")
-    calls = model.stats().calls
-    assert calls < 8, "the cancel comes with a heartbeat, in the middle of the first group"
-    assert (await operator.check_books(run_id)).batches_completed <= calls
+    assert model.stats().calls == 2
+    assert (await operator.check_books(run_id)).batches_completed == 1
 
 
 @pytest.mark.usefixtures("worker")
 async def test_a_lower_concurrency_does_not_wait_for_the_groups_of_before(
     operator: Operator, model: ModelServer
 ) -> None:
-    model.script(latency=0.2)
+    model.hold(after=4, latency=0.1)
     run_id = await _run(operator, model, batches=60, concurrency=3)
-    await _calls_made(model, 4)
+    await _calls_made(model, 7)
     await operator.commands.set_limits(run_id, LimitsPatch(concurrency=1))
-    known = (await operator.run(run_id)).batches_completed
-    # What was under way then, and what had begun before its worker looked at the run again, may go on.
-    await _calls_made(model, known + 9)
-    model.script(latency=0.2)  # and with it the count of the most at once
+    model.release()
+    # Three groups of up to eight batches are under way, and each asks until its worker has looked at the run again.
+    await _calls_made(model, 3 * 8 + 1)
+    model.script(latency=0.1)  # and with it the count of the most at once
     await operator.until(run_id, "completed")
     assert (await operator.check_books(run_id)).batches_completed == 60
     assert model.stats().max_in_flight == 1

@@ -32,7 +32,7 @@ async def test_places_are_kept_while_their_calls_live_and_expire_after(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(places, "RENEW_SECONDS", 0.05)
-    monkeypatch.setattr(limiter, "LEASE_SECONDS", 1.0)
+    monkeypatch.setattr(limiter, "LEASE_SECONDS", 60.0)
     run, provider = (await add_run(database)).id, await add_provider(database)
     first, claimed = await _claim(database, run, provider, 1)
     second, also = await _claim(database, run, provider, 2)
@@ -45,4 +45,7 @@ async def test_places_are_kept_while_their_calls_live_and_expire_after(
         await until(lambda: _ends(database), lambda ends: all(ends[one] > begun[one] for one in (first, second)))
         _, taken = await _claim(database, run, provider, 1)
         assert not taken
+    async with database.transaction() as session:
+        # A renewal would take it back to sixty.
+        await session.execute(text("UPDATE provider_leases SET expires_at = clock_timestamp() + interval '0.5 s'"))
     assert await until(lambda: _claim(database, run, provider, 1), lambda found: found[1])

@@ -27,7 +27,7 @@ async def _run_under_way(operator: Operator, model: ModelServer, *, calls: int =
     """A run of six batches, all of whose calls are under way at once."""
     await operator.messages(10 * BATCHES)
     run_id = await operator.started_run(await operator.assignment(model.base_url), concurrency=BATCHES)
-    await until(lambda: asyncio.sleep(0, model.stats().in_flight), lambda number: number == calls)
+    await until(lambda: asyncio.sleep(0, model.stats().calls), lambda number: number == calls)
     return run_id
 
 

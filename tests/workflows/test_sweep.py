@@ -204,4 +204,4 @@ async def test_the_schedule_is_made_once_and_starts_sweeps(schedule: Settings) -
     handle = client.get_schedule_handle(contract.SWEEP_SCHEDULE)
     await handle.trigger()
     described = await until(handle.describe, lambda described: bool(described.info.recent_actions))
-    assert described.info.num_actions == 1
+    assert described.info.num_actions >= 1  # two where an hour begins meanwhile
