@@ -8,7 +8,7 @@ RUN python -m venv --without-pip /opt/gleaner \
         --require-hashes --only-binary :all: --requirement /requirements-runtime.lock
 
 FROM python:${PYTHON}
-ARG VERSION=0.4.0
+ARG VERSION=0.5.0
 LABEL org.opencontainers.image.title="Gleaner" \
     org.opencontainers.image.description="Turns team chat into reviewed tasks, as durable Temporal workflows." \
     org.opencontainers.image.version="${VERSION}"
