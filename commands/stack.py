@@ -20,6 +20,9 @@ from settings import get_settings
 
 _CLI = Path(__file__).parent.parent / "cli.py"
 
+KEYLESS = {"GLEANER_AUTH": "off"}
+"""What the API of a stack has that lives for one command, which is its only caller."""
+
 DataDir = Annotated[Path, typer.Option(help="Where the stack keeps its data.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free port.")]
 
@@ -61,10 +64,6 @@ def demo(
         run_stack(config, api=api_part(KEYLESS), worker=worker_part(), migrate=_preparing(sample=True), on_ready=tell)
     )
     raise typer.Exit(code)
-
-
-KEYLESS = {"GLEANER_AUTH": "off"}
-"""What the API of a stack has that lives for one command, which is its only caller."""
 
 
 def api_part(environment: Mapping[str, str] | None = None) -> PartCommand:

@@ -65,6 +65,14 @@ async def _second(operator: Operator, run_id: UUID) -> TaskProposal:
     return next(one for one in await operator.proposals(run_id) if one.proposed_title == SECOND)
 
 
+async def _forget_what_was_found(operator: Operator) -> None:
+    """Let another run have the window, to which nothing but the stored answers is known."""
+    async with operator.database.transaction() as session:
+        closed = "UPDATE analysis_runs SET status = 'closed', proposals_total = 0, proposals_pending = 0"
+        await session.execute(text(closed))
+        await session.execute(text("DELETE FROM task_proposals"))
+
+
 def _verdict(proposal: TaskProposal) -> object:
     return None if proposal.diff_summary is None else proposal.diff_summary["verdict"]
 
@@ -121,10 +129,7 @@ async def test_it_is_not_asked_beyond_the_budget(operator: Operator, model: Mode
 async def test_the_same_question_is_paid_for_once(operator: Operator, model: ModelServer, measuring: Settings) -> None:
     assignment = await operator.assignment(model.base_url)
     await _run_of(operator, assignment, measuring)
-    async with operator.database.transaction() as session:
-        closed = "UPDATE analysis_runs SET status = 'closed', proposals_total = 0, proposals_pending = 0"
-        await session.execute(text(closed))
-        await session.execute(text("DELETE FROM task_proposals"))
+    await _forget_what_was_found(operator)
     calls = model.stats().calls
     again = await _run_of(operator, assignment, measuring)
     assert model.stats().calls == calls
@@ -136,10 +141,7 @@ async def test_an_answer_that_came_while_a_place_was_waited_for_is_not_paid_for_
 ) -> None:
     assignment = await operator.assignment(model.base_url)
     await _run_of(operator, assignment, measuring)
-    async with operator.database.transaction() as session:
-        closed = "UPDATE analysis_runs SET status = 'closed', proposals_total = 0, proposals_pending = 0"
-        await session.execute(text(closed))
-        await session.execute(text("DELETE FROM task_proposals"))
+    await _forget_what_was_found(operator)
     calls, really, looks = model.stats().calls, Judging._known, 0
 
     async def known(self: Judging, question: Question, prompt: PairsPrompt) -> Mapping[Pair, bool] | None:
